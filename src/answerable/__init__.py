@@ -1,0 +1,1 @@
+"""Autonomous patching that named people answer for."""

@@ -1,0 +1,1 @@
+"""Charter, standing authorizations, zones, conditions; decide, with reasons."""

@@ -1,0 +1,1 @@
+"""Exposures to plans: discrete changes, orders, rings, undo."""

@@ -1,0 +1,1 @@
+"""The front door at the terminal; no rule lives here."""

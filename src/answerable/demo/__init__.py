@@ -1,0 +1,1 @@
+"""Plays the story through the real commands."""

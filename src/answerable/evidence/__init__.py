@@ -1,0 +1,1 @@
+"""The trail of a change: verify, explain, pack."""

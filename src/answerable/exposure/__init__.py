@@ -1,0 +1,1 @@
+"""Match advisories to packages, rank, explain."""

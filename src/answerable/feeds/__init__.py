@@ -1,0 +1,1 @@
+"""Advisories and artefacts: fetch, mirror, agree across sources, quarantine."""

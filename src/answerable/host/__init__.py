@@ -1,0 +1,1 @@
+"""The agent and the gates on a host: follow, verify, act, report."""

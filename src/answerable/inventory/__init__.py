@@ -1,0 +1,1 @@
+"""Which packages are on which hosts, in which zones."""

@@ -1,0 +1,1 @@
+"""The two tiled logs: append, checkpoint, prove."""

@@ -1,0 +1,1 @@
+"""Tell people, hold the veto window, collect approvals and vetoes."""

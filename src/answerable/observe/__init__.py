@@ -1,0 +1,1 @@
+"""Look again by another way: observations, findings, advances."""

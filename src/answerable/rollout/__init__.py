@@ -1,0 +1,1 @@
+"""The durable workflow: rings, soak, gates, halt, undo."""

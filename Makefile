@@ -1,0 +1,54 @@
+# Every target installs what it needs by itself: scripts/bootstrap, which is skipped when nothing changed.
+# `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-live bench fuzz mutate-checks lint format lock rebuild-env
+
+BIN := .venv/bin
+WORKERS ?= 2
+PYTEST_OPTIONS ?=
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: ## build a small real fleet, patch it, attack it, show the proof; everything stays in ./.demo
+	@scripts/bootstrap --hosts
+	@$(BIN)/answerable demo
+
+test: lint ## every check and every test that needs no live machine
+	@$(BIN)/pytest -q -rs -n $(WORKERS) -m 'not live' $(PYTEST_OPTIONS)
+
+test-live: ## the tests with real processes, sockets, mounts and packages
+	@scripts/bootstrap --hosts
+	@$(BIN)/pytest -q -rs -m live $(PYTEST_OPTIONS)
+
+bench: ## measure the numbers; results go to benchmarks/results
+	@scripts/bootstrap
+	@$(BIN)/python -m benchmarks
+
+fuzz: ## the property tests again, with many more examples (FUZZ_EXAMPLES=20000)
+	@scripts/bootstrap
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q -n $(WORKERS) -m fuzz $(PYTEST_OPTIONS)
+
+mutate-checks: ## disable each of the kernel's checks in turn; exactly its own tests must fail
+	@scripts/bootstrap
+	@$(BIN)/python -m tests.attacks.mutate
+
+lint: ## ruff, format, types
+	@scripts/bootstrap
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: ## let ruff format and fix what it can
+	@scripts/bootstrap
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+lock: ## write requirements.lock anew from pyproject.toml
+	@scripts/bootstrap
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
+	@scripts/bootstrap
+
+rebuild-env: ## throw .venv away and make it again
+	@rm -rf .venv
+	@scripts/bootstrap

@@ -1,7 +1,7 @@
 # Every target installs what it needs by itself: scripts/bootstrap, which is skipped when nothing changed.
 # `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-live bench fuzz mutate-checks lint format lock rebuild-env
+.PHONY: help demo test test-live bench fuzz mutate-checks lint format docs lock rebuild-env
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -43,6 +43,10 @@ format: ## let ruff format and fix what it can
 	@scripts/bootstrap
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+docs: ## write docs/cli.md anew from the commands' own help
+	@scripts/bootstrap
+	@$(BIN)/python -m scripts.cli_docs
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@scripts/bootstrap

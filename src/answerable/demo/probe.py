@@ -1,0 +1,89 @@
+"""What this machine can do, found by doing it in throw-away namespaces, not by asking for a uid.
+
+Each ability is tried in a child that leaves nothing behind: its mounts and devices live in
+namespaces that end with it. `python -m answerable.demo.probe` prints one line an ability. Left out:
+installing what is missing (scripts/bootstrap does that).
+"""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+SECONDS = 20
+"""An ability that does not answer within this time counts as absent."""
+
+_OVERLAY = """
+set -eu
+mount -t tmpfs none /mnt
+mkdir /mnt/lower /mnt/upper /mnt/work /mnt/root
+echo below >/mnt/lower/file
+mount -t overlay none -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
+echo above >/mnt/root/file
+grep -q below /mnt/lower/file
+grep -q above /mnt/upper/file
+"""
+_NETWORK = """
+set -eu
+ip link set lo up
+ip link add probe0 type veth peer name probe1
+ip link set probe0 up
+"""
+
+TRIALS = {
+    "mount": ("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
+    "overlay": ("unshare", "--mount", "sh", "-c", _OVERLAY),
+    "network": ("unshare", "--net", "sh", "-c", _NETWORK),
+    "uids": ("setpriv", "--reuid=64000", "--regid=64000", "--clear-groups", "true"),
+    "mmdebstrap": ("mmdebstrap", "--version"),
+    "apt": ("apt-get", "--version"),
+    "ssh-keygen": ("ssh-keygen", "-Y", "find-principals", "-s", "/dev/null", "-f", "/dev/null"),
+}
+"""Every ability by name, and the command whose success proves it."""
+
+REAL_HOSTS = ("mount", "overlay", "network", "uids", "mmdebstrap", "apt")
+"""What a fleet of real hosts of the machine's own distribution needs, all of it."""
+
+_NO_SIGNATURE = 255
+"""ssh-keygen's code for an empty signature: it is there and knows `-Y`."""
+
+
+@dataclass(frozen=True)
+class Ability:
+    """One thing that the machine can or cannot do, and why not."""
+
+    name: str
+    works: bool
+    why: str
+
+
+def probe(name: str) -> Ability:
+    """Try one ability of `TRIALS`."""
+    command = TRIALS[name]
+    if shutil.which(command[0]) is None:
+        return Ability(name, works=False, why=f"`{command[0]}` is not installed")
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Ability(name, works=False, why=str(error))
+    good = done.returncode == 0 or (name == "ssh-keygen" and done.returncode == _NO_SIGNATURE)
+    lines = done.stderr.strip().splitlines()
+    why = lines[-1] if lines else f"exit {done.returncode}"
+    return Ability(name, works=good, why="" if good else why)
+
+
+def main() -> None:
+    """Print one line for each ability."""
+    for name in TRIALS:
+        ability = probe(name)
+        print(f"{name:12} {'yes' if ability.works else 'no: ' + ability.why}")
+
+
+if __name__ == "__main__":
+    main()

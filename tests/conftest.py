@@ -1,0 +1,35 @@
+"""What every test shares: the machine's abilities, and how many examples a property is shown.
+
+A live test says what it needs (`@pytest.mark.needs("overlay")`). It is skipped only where the probe
+tried that and failed; `.ci/run` asks the probe again and fails on a skip that had no cause.
+"""
+
+import os
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from answerable.demo.probe import probe
+
+# Tests are never timed: a slow machine is no failure, so no example has a deadline.
+_SLOW = (HealthCheck.too_slow,)
+settings.register_profile("quick", max_examples=100, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile(
+    "fuzz",
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "20000")),
+    deadline=None,
+    suppress_health_check=_SLOW,
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+_probe = cache(probe)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs what this machine was tried for and cannot do."""
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            ability = _probe(name)
+            if not ability.works:
+                pytest.skip(f"needs {name}: {ability.why}")

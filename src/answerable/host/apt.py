@@ -1,0 +1,279 @@
+"""Debian packages through apt, dpkg and nothing else.
+
+Rules, besides those of `driver.py`:
+* apt sees the staged files and the host's own dpkg database, and no other source, pin or cache;
+* `apt-get --simulate` must list the named packages and versions only; one more line is a refusal;
+* the files' own control fields must name the package and version of the order;
+* configuration files of the host stay as they are; nothing restarts because needrestart thinks so
+  (a restart is a change of its own); marks of automatic installation are kept;
+* downgrades are allowed in an undo only.
+
+The host's own apt.conf stays in force: it belongs to who runs the host, who may have hooks there.
+Sources: apt-get(8), apt.conf(5), dpkg(1), deb-control(5). Left out: rehearsal in a sandbox.
+"""
+
+import fcntl
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from answerable.host.driver import (
+    CHANGE_SECONDS,
+    ORPHAN_SECONDS,
+    QUERY_SECONDS,
+    ArtefactDiffers,
+    DriverFailed,
+    Fetch,
+    Journal,
+    Locked,
+    Package,
+    Ran,
+    Staged,
+    Store,
+    TransactionDiffers,
+    last_lines,
+    run,
+    wait_until_free,
+)
+
+LOCK_SECONDS = 30
+"""How long apt waits for another program's lock before `Locked`."""
+
+_ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "NEEDRESTART_SUSPEND": "1",
+    "UCF_FORCE_CONFFOLD": "1",
+}
+_OPTIONS = (
+    "Dir::Etc::sourcelist=/dev/null",
+    "Dir::Etc::sourceparts=/dev/null",
+    "Dir::Etc::preferences=/dev/null",
+    "Dir::Etc::preferencesparts=/dev/null",
+    "Dir::Cache::pkgcache=",
+    "Dir::Cache::srcpkgcache=",
+    # The staged files lie where apt's own user cannot read, and must not.
+    "APT::Sandbox::User=root",
+    "APT::Get::AutomaticRemove=false",
+    "APT::Get::Show-User-Simulation-Note=false",
+    "Dpkg::Use-Pty=0",
+    f"DPkg::Lock::Timeout={LOCK_SECONDS}",
+    "Dpkg::Options::=--force-confdef",
+    "Dpkg::Options::=--force-confold",
+)
+_FORMAT = "${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n"
+_LINE = re.compile(r"(Inst|Remv|Purg|Conf) (\S+)(?: \[(\S*)\])?(?: \((\S+))?")
+_LOCK = Path("/var/lib/dpkg/lock-frontend")
+
+
+class AptDriver:
+    """Drives the apt of the root it runs in; conforms to `driver.Driver`.
+
+    Args:
+        state: directory of the agent's own, outside every snapshot.
+        ecosystem: `debian:<release>`.
+        sleep: waits that many seconds; given, so that a test need not.
+    """
+
+    def __init__(
+        self, state: Path, ecosystem: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Make the directory for artefacts."""
+        self._ecosystem, self._sleep = ecosystem, sleep
+        self._store = Store(state / "artefacts", ".deb")
+        self._journal = Journal(state / "apt.json")
+        self._log, self._lock = state / "apt.log", state / "apt.lock"
+        self._native = ""
+
+    @property
+    def ecosystem(self) -> str:
+        """`debian:<release>`."""
+        return self._ecosystem
+
+    def installed(self) -> dict[str, str]:
+        """Give name -> version; a package of a foreign architecture is `name:arch`."""
+        return {name: version for name, (good, version) in self._database().items() if good}
+
+    def stage(self, packages: Sequence[Package], fetch: Fetch) -> Staged:
+        """Bring the .debs here; their hash and their control fields must be the named ones."""
+        files = []
+        for package in packages:
+            path = self._store.bring(package.sha256, fetch)
+            self._check_fields(package, path)
+            files.append(path)
+        return Staged(tuple(packages), tuple(files))
+
+    def preview(self, staged: Staged, *, undo: bool = False) -> None:
+        """Let apt simulate and compare, line by line, with what was named."""
+        pending = self._pending(staged)
+        if not pending:
+            return
+        done = self._apt(["--simulate", *self._flags(undo=undo)], staged)
+        if done.code:
+            raise TransactionDiffers(
+                f"apt cannot do exactly this: {last_lines(done.output)}; plan the change anew",
+                last_lines(done.output, 20).split(" / "),
+            )
+        also = unnamed(done.output, pending, self._arch())
+        if also:
+            raise TransactionDiffers(
+                f"apt would also touch {', '.join(f'`{line}`' for line in also[:5])}; "
+                "name it in the plan, or leave this host out",
+                also,
+            )
+
+    def upgrade(self, staged: Staged) -> None:
+        """Install the named versions; downgrades are refused by apt itself."""
+        self._change(staged, undo=False)
+
+    def undo(self, staged: Staged) -> None:
+        """Install the older versions that are named."""
+        self._change(staged, undo=True)
+
+    def recover(self) -> tuple[Package, ...]:
+        """Wait for an orphaned apt, configure what is half-done, and finish a torn transaction."""
+        packages, note = self._journal.read()
+        if not packages:
+            return ()
+        self._wait_for_lock()
+        self._run(["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"])
+        staged = Staged(packages, tuple(self._store.path(p.sha256) for p in packages))
+        before = {p.name: (True, p.before) for p in packages}
+        database = self._database()
+        if {p.name: database.get(p.name) for p in packages} == before:
+            self._journal.end()
+            return ()
+        self._install(staged, undo=note["undo"], auto=note["auto"])
+        return packages
+
+    def _change(self, staged: Staged, *, undo: bool) -> None:
+        pending = self._pending(staged)
+        if not pending:
+            return
+        self.preview(staged, undo=undo)
+        auto = self._run(["apt-mark", "showauto", *(p.name for p in staged.packages)])
+        marks = auto.output.split() if auto.code == 0 else []
+        self._journal.begin(staged.packages, undo=undo, auto=marks)
+        try:
+            self._install(staged, undo=undo, auto=marks)
+        except Locked:
+            self._journal.end()
+            raise
+
+    def _install(self, staged: Staged, *, undo: bool, auto: list[str]) -> None:
+        self._store.check(staged)
+        done = self._apt(self._flags(undo=undo), staged, CHANGE_SECONDS)
+        if "Could not get lock" in done.output or "Unable to acquire the dpkg" in done.output:
+            self._journal.end()
+            raise Locked(
+                f"{last_lines(done.output, 2)}; end the other package tool, then try again"
+            )
+        if pending := self._pending(staged):
+            names = ", ".join(f"`{p.name}`" for p in pending)
+            raise DriverFailed(f"apt left {names} undone: {last_lines(done.output)}")
+        if auto:
+            self._run(["apt-mark", "auto", *auto])
+        self._journal.end()
+
+    def _pending(self, staged: Staged) -> list[Package]:
+        database = self._database()
+        pending = [p for p in staged.packages if database.get(p.name) != (True, p.after)]
+        for package in pending:
+            good, version = database.get(package.name, (True, ""))
+            if good and version != package.before:
+                raise TransactionDiffers(
+                    f"`{package.name}` is at `{version or 'nothing'}`, "
+                    f"not at `{package.before}`; plan the change anew"
+                )
+        return pending
+
+    def _database(self) -> dict[str, tuple[bool, str]]:
+        done = self._run(["dpkg-query", "--show", f"--showformat={_FORMAT}"])
+        if done.code or done.cut:
+            raise DriverFailed(f"dpkg-query cannot list the packages: {last_lines(done.output)}")
+        return parse_database(done.output, self._arch())
+
+    def _arch(self) -> str:
+        if not self._native:
+            self._native = self._run(["dpkg", "--print-architecture"]).output.strip()
+        return self._native
+
+    def _check_fields(self, package: Package, path: Path) -> None:
+        done = self._run(["dpkg-deb", "--field", str(path), "Package", "Version", "Architecture"])
+        fields = dict(line.split(": ", 1) for line in done.output.splitlines() if ": " in line)
+        found = (fields.get("Package"), fields.get("Version"))
+        architecture = package.name.partition(":")[2] or self._arch()
+        if found != (package.name.partition(":")[0], package.after) or fields.get(
+            "Architecture"
+        ) not in {"all", architecture}:
+            raise ArtefactDiffers(
+                f"artefact `{package.sha256}` holds `{found[0]}` `{found[1]}`, "
+                f"the order names `{package.name}` `{package.after}`"
+            )
+
+    def _flags(self, *, undo: bool) -> list[str]:
+        return ["--allow-downgrades"] if undo else []
+
+    def _apt(self, flags: Sequence[str], staged: Staged, seconds: int = QUERY_SECONDS) -> Ran:
+        options = [word for option in _OPTIONS for word in ("--option", option)]
+        words = ["apt-get", "--yes", "--no-install-recommends", "--no-remove", *options, *flags]
+        argv = [*words, "install", "--", *map(str, staged.files)]
+        return run(argv, self._log, _ENVIRONMENT, seconds, self._lock)
+
+    def _run(self, argv: Sequence[str]) -> Ran:
+        return run(argv, self._log, _ENVIRONMENT)
+
+    def _wait_for_lock(self) -> None:
+        wait_until_free(self._lock, self._sleep)
+        for _ in range(ORPHAN_SECONDS * 5):
+            with _LOCK.open("a") as lock:
+                try:
+                    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    pass
+                else:
+                    return
+            self._sleep(0.2)
+        raise Locked(f"`{_LOCK}` was held for {ORPHAN_SECONDS} seconds; end its holder")
+
+
+def parse_database(text: str, native: str) -> dict[str, tuple[bool, str]]:
+    """Read `dpkg-query` lines into name -> (wholly installed, version).
+
+    Only `<want>i ` counts as installed; a third letter is an error that needs reinstallation.
+    """
+    found = {}
+    for line in text.splitlines():
+        status, package, arch, version = line.split("\t")
+        if status[1] in "nc":
+            continue
+        name = package if arch in {native, "all"} else f"{package}:{arch}"
+        found[name] = (status[1:] == "i ", version)
+    return found
+
+
+def unnamed(simulation: str, named: Sequence[Package], native: str) -> list[str]:
+    """Give the lines of a simulated transaction that nobody named; order is kept.
+
+    `Inst name [old] (new ...)` must have the named version, `Conf name` a named package; `Remv`
+    and `Purg` are never named. A named package that is missing is given too.
+    """
+    wanted = {p.name: p for p in named}
+    also, seen = [], set()
+    for line in simulation.splitlines():
+        found = _LINE.match(line)
+        if not found:
+            continue
+        what, name, _old, new = found.groups()
+        package = wanted.get(name.removesuffix(f":{native}"))
+        right = package and (what == "Conf" or (what == "Inst" and new == package.after))
+        if not right:
+            also.append(line)
+        elif package and what == "Inst":
+            seen.add(package.name)
+    return also + [f"not: {name}" for name in wanted if name not in seen]

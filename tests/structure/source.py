@@ -47,7 +47,7 @@ class Module:
                 yield f"{self.path}:{node.lineno} {node.name}", length
 
     def calls(self) -> Iterator[tuple[int, str, ast.Call]]:
-        """Give line, dotted name (`a.b.c`, or its readable tail) and node of each call."""
+        """Give line, dotted name (see `dotted`) and node of each call."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call):
                 yield node.lineno, dotted(node.func), node
@@ -87,12 +87,12 @@ def modules(*folders: str) -> tuple[Module, ...]:
 
 
 def dotted(node: ast.expr) -> str:
-    """Spell `a.b.c`; what stands before a name that is no plain name is left out."""
+    """Spell `a.b.c`; what is no plain name is spelled `?`, as in `?.open` for `f().open`."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        return f"{dotted(node.value)}.{node.attr}".lstrip(".")
-    return ""
+        return f"{dotted(node.value)}.{node.attr}"
+    return "?"
 
 
 def _docstrings(tree: ast.Module) -> set[int]:

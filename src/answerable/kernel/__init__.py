@@ -1,1 +1,1 @@
-"""What a host must believe: records to State, order and State and now to Permit or Refused; pure."""
+"""What a host must believe: records to State; order, State and now to Permit or Refused. Pure."""

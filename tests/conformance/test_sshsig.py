@@ -1,5 +1,6 @@
 """People's SSH signatures: the kernel and OpenSSH side by side, and the one place they differ."""
 
+import base64
 import hashlib
 import subprocess
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from answerable.kernel.errors import Refused
+from answerable.kernel.note import signature_line
 from answerable.kernel.sshsig import check_sshsig, person_key
+from answerable.kernel.statement import open_statement, text_of
 from tests.conformance.authenticator import PRESENT, VERIFIED, SshKey, armour, dearmour
 
 TEXT = b'{"body":{"notice":"ab"},"type":"approval"}\n'
@@ -59,6 +62,21 @@ def test_signature_of_ssh_keygen_is_accepted(tmp_path: Path) -> None:
     line, blob = openssh_signs(tmp_path, NAMESPACE)
     assert kernel_accepts(line, blob)
     assert not kernel_accepts(line, blob, text=TEXT + b"\n")
+
+
+def test_log_entry_signed_by_a_person_verifies_with_openssh(tmp_path: Path) -> None:
+    """The text and signature lines of an entry are all that `ssh-keygen -Y verify` needs."""
+    body = {"notice": "ab" * 32, "reason": "read and understood", "undo": False}
+    text = text_of("approval", body, 1, "cd" * 32, "log.example/authority", "ef" * 16)
+    line, blob = openssh_signs(tmp_path, NAMESPACE, text.encode())
+    entry = (text + "\n" + signature_line(person_key("dana", line), blob)).encode()
+    owners = {person_key("dana", line): ("person", "dana")}
+    assert open_statement(entry, "authority", owners).people == {"dana"}
+
+    read, _, tail = entry.decode().partition("\n\n")
+    kept = base64.b64decode(tail.split(" ")[2])[4:]
+    assert openssh_accepts(tmp_path, line, kept, text=f"{read}\n".encode())
+    assert not openssh_accepts(tmp_path, line, kept, text=read.encode())
 
 
 @pytest.mark.parametrize("kind", ["approval", "veto", "charter"])

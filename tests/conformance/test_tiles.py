@@ -2,7 +2,10 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -38,6 +41,13 @@ def test_auditor_accepts_the_export(verifier: Path, tmp_path: Path, size: int) -
     assert (answer["size"], unb64(answer["root"])) == (log.size, log.root)
     assert (answer["bundles"], answer["tiles"]) == ((size + 255) // 256, levels(size))
     assert sorted(one["type"] for one in answer["verified"]) == [1, 4, 4, 4, 4, 6, 6, 6, 6, 6]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A file server that says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is given
+        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +168,17 @@ def test_unchanged_copy_and_older_partial_tiles_are_accepted(
     put("tile/0/001.p/7", full[: 7 * 32])(tmp_path / "copy")
     (answer,) = ask(verifier, audit(log, dir=str(tmp_path / "copy")))
     assert answer["ok"], answer
+
+
+def test_auditor_accepts_the_log_over_http(verifier: Path, log: Exported) -> None:
+    """A foreign client audits the log from a server, by the paths that tlog-tiles gives."""
+    handler = partial(Quiet, directory=str(log.folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        (answer,) = ask(verifier, audit(log, url=f"http://127.0.0.1:{server.server_port}/"))
+        server.shutdown()
+    assert answer["ok"], answer
+    assert answer["size"] == log.size
 
 
 def test_keys_must_be_the_right_ones(verifier: Path, log: Exported) -> None:

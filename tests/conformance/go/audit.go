@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ type place struct {
 
 // recorder remembers the widest form of each resource that the audit asked for.
 type recorder struct {
-	client.FileFetcher
+	fsck.Fetcher
 	lock sync.Mutex
 	seen map[place][]byte
 }
@@ -43,7 +44,7 @@ func (r *recorder) keep(level string, index uint64, data []byte) {
 }
 
 func (r *recorder) ReadTile(ctx context.Context, l, i uint64, p uint8) ([]byte, error) {
-	data, err := r.FileFetcher.ReadTile(ctx, l, i, p)
+	data, err := r.Fetcher.ReadTile(ctx, l, i, p)
 	if err == nil {
 		if width := int(p) * 32; p != 0 && len(data) > width {
 			data = data[:width]
@@ -54,7 +55,7 @@ func (r *recorder) ReadTile(ctx context.Context, l, i uint64, p uint8) ([]byte, 
 }
 
 func (r *recorder) ReadEntryBundle(ctx context.Context, i uint64, p uint8) ([]byte, error) {
-	data, err := r.FileFetcher.ReadEntryBundle(ctx, i, p)
+	data, err := r.Fetcher.ReadEntryBundle(ctx, i, p)
 	if err == nil {
 		r.keep(entries, i, data)
 	}
@@ -133,9 +134,26 @@ func (r *recorder) walk(root string) error {
 	})
 }
 
+// source gives the log's files, or its server if the job names one.
+func source(j job) (fsck.Fetcher, error) {
+	if j.URL == "" {
+		return client.FileFetcher{Root: j.Dir}, nil
+	}
+	root, err := url.Parse(j.URL)
+	if err != nil {
+		return nil, err
+	}
+	return client.NewHTTPFetcher(root, nil)
+}
+
 // audit verifies the checkpoint by every key, recomputes the root from all bundles and checks each tile.
 func audit(j job) (answer, error) {
-	raw, err := os.ReadFile(filepath.Join(j.Dir, "checkpoint"))
+	ctx := context.Background()
+	from, err := source(j)
+	if err != nil {
+		return answer{}, err
+	}
+	raw, err := from.ReadCheckpoint(ctx)
 	if err != nil {
 		return answer{}, err
 	}
@@ -155,16 +173,18 @@ func audit(j job) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("the first key must be the log's own of type 0x01: %w", err)
 	}
-	source := &recorder{FileFetcher: client.FileFetcher{Root: j.Dir}, seen: map[place][]byte{}}
-	checker := fsck.New(j.Origin, own, source, leafHashes, fsck.Opts{N: 2})
-	if err := checker.Check(context.Background()); err != nil {
+	files := &recorder{Fetcher: from, seen: map[place][]byte{}}
+	checker := fsck.New(j.Origin, own, files, leafHashes, fsck.Opts{N: 2})
+	if err := checker.Check(ctx); err != nil {
 		return answer{}, err
 	}
-	if err := source.walk(j.Dir); err != nil {
-		return answer{}, err
+	if j.URL == "" {
+		if err := files.walk(j.Dir); err != nil {
+			return answer{}, err
+		}
 	}
 	a := answer{Origin: head.Origin, Size: head.Size, Root: head.Hash, Verified: signed}
-	for at := range source.seen {
+	for at := range files.seen {
 		if at.level == entries {
 			a.Bundles++
 		} else {

@@ -19,6 +19,7 @@ import (
 type job struct {
 	Op      string   `json:"op"`
 	Dir     string   `json:"dir"`
+	URL     string   `json:"url"`
 	Origin  string   `json:"origin"`
 	Note    string   `json:"note"`
 	Text    string   `json:"text"`

@@ -54,19 +54,20 @@ class NoTree(Unavailable):
     """The base tree could not be built."""
 
 
-def base_tree(cache: Path, distribution: Distribution, release: bytes, say: Say) -> Path:
+def base_tree(cache: Path, distribution: Distribution, release: bytes, deb: Path, say: Say) -> Path:
     """Give the tree, building it if there is none for this release.
 
     Args:
         cache: where trees are kept.
         distribution: what to build.
         release: the release suite's signed InRelease; another one means another tree.
+        deb: a package without scripts that every host has besides.
         say: told what is being done.
 
     Raises:
         NoTree: building failed; the reason is the tool's.
     """
-    text = f"{_TREE_VERSION} {distribution} {PACKAGES}".encode() + release
+    text = f"{_TREE_VERSION} {distribution} {PACKAGES}".encode() + release + deb.read_bytes()
     tree = cache / f"tree-{hashlib.sha256(text).hexdigest()[:16]}"
     if tree.is_dir():
         return tree
@@ -76,6 +77,7 @@ def base_tree(cache: Path, distribution: Distribution, release: bytes, say: Say)
     say(f"building a {distribution.codename} tree of {len(PACKAGES)} packages and their needs")
     _build(partial, distribution, say)
     _settle(partial, distribution)
+    _add(partial, deb)
     _check_python(partial)
     for old in set(cache.glob("tree-*")) - {partial}:
         shutil.rmtree(old)
@@ -161,6 +163,13 @@ def _settle(tree: Path, distribution: Distribution) -> None:
         (units / unit).symlink_to("/dev/null")
     for leftover in ("etc/hostname", "etc/resolv.conf"):
         (tree / leftover).unlink(missing_ok=True)
+
+
+def _add(tree: Path, deb: Path) -> None:
+    argv = ["dpkg", f"--root={tree}", "--install", str(deb)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NoTree(f"cannot add `{deb.name}` to the tree: {done.stderr.strip()}")
 
 
 def _check_python(tree: Path) -> None:

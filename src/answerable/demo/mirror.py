@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from answerable.demo.distribution import Distribution, Suite, fetch
+from answerable.host.versions import key
 from answerable.kernel.errors import Unavailable
-from answerable.kernel.versions import key
 
 INDEX_LIMIT = 512 << 20
 """Largest package index once unpacked, bytes."""

@@ -67,7 +67,10 @@ _OPTIONS = (
     "Dpkg::Options::=--force-confold",
 )
 _FORMAT = "${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n"
-_LINE = re.compile(r"(Inst|Remv|Purg|Conf) (\S+)(?: \[(\S*)\])?(?: \((\S+))?")
+_LINE = re.compile(r"(Inst|Remv|Purg|Conf) (\S+)(?: \[\S*\])?(?: \((\S+))?")
+WHOLE = "i "
+"""dpkg's letters for a package that is wholly installed."""
+_TORN = {"HR", "UR", "iR", "H "}
 _LOCK = Path("/var/lib/dpkg/lock-frontend")
 
 
@@ -97,7 +100,7 @@ class AptDriver:
 
     def installed(self) -> dict[str, str]:
         """Give name -> version; a package of a foreign architecture is `name:arch`."""
-        return {name: version for name, (good, version) in self._database().items() if good}
+        return {n: version for n, (flags, version) in self._database().items() if flags == WHOLE}
 
     def stage(self, packages: Sequence[Package], fetch: Fetch) -> Staged:
         """Bring the .debs here; their hash and their control fields must be the named ones."""
@@ -117,7 +120,7 @@ class AptDriver:
         if done.code:
             raise TransactionDiffers(
                 f"apt cannot do exactly this: {last_lines(done.output)}; plan the change anew",
-                last_lines(done.output, 20).split(" / "),
+                [x.strip() for x in done.output.splitlines() if re.match(r"E: | .* : ", x)],
             )
         also = unnamed(done.output, pending, self._arch())
         if also:
@@ -136,25 +139,25 @@ class AptDriver:
         self._change(staged, undo=True)
 
     def recover(self) -> tuple[Package, ...]:
-        """Wait for an orphaned apt, configure what is half-done, and finish a torn transaction."""
+        """Wait for an orphaned apt, mend what is half-done, and finish a torn transaction."""
         packages, note = self._journal.read()
         if not packages:
             return ()
         self._wait_for_lock()
-        self._run(["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"])
+        self._dpkg("--configure", "--pending")
         staged = Staged(packages, tuple(self._store.path(p.sha256) for p in packages))
-        before = {p.name: (True, p.before) for p in packages}
         database = self._database()
-        if {p.name: database.get(p.name) for p in packages} == before:
+        if all(database.get(p.name) == (WHOLE, p.before) for p in packages):
             self._journal.end()
             return ()
+        self._mend(staged)
         self._install(staged, undo=note["undo"], auto=note["auto"])
         return packages
 
     def _change(self, staged: Staged, *, undo: bool) -> None:
-        pending = self._pending(staged)
-        if not pending:
+        if not self._pending(staged):
             return
+        self._mend(staged)
         self.preview(staged, undo=undo)
         auto = self._run(["apt-mark", "showauto", *(p.name for p in staged.packages)])
         marks = auto.output.split() if auto.code == 0 else []
@@ -164,6 +167,19 @@ class AptDriver:
         except Locked:
             self._journal.end()
             raise
+
+    def _mend(self, staged: Staged) -> None:
+        """Bring named packages that an earlier kill tore to where apt will handle them again."""
+        database = self._database()
+        flags = {p.name: database.get(p.name, (WHOLE, ""))[0] for p in staged.packages}
+        if all(flag == WHOLE for flag in flags.values()):
+            return
+        self._store.check(staged)
+        rows = zip(staged.packages, staged.files, strict=True)
+        # apt refuses to touch a half-unpacked package; dpkg unpacks it again over itself.
+        if torn := [str(file) for p, file in rows if flags[p.name] in _TORN]:
+            self._dpkg("--unpack", *torn)
+        self._dpkg("--configure", *(name for name, flag in flags.items() if flag != WHOLE))
 
     def _install(self, staged: Staged, *, undo: bool, auto: list[str]) -> None:
         self._store.check(staged)
@@ -182,17 +198,17 @@ class AptDriver:
 
     def _pending(self, staged: Staged) -> list[Package]:
         database = self._database()
-        pending = [p for p in staged.packages if database.get(p.name) != (True, p.after)]
+        pending = [p for p in staged.packages if database.get(p.name) != (WHOLE, p.after)]
         for package in pending:
-            good, version = database.get(package.name, (True, ""))
-            if good and version != package.before:
+            flags, version = database.get(package.name, (WHOLE, ""))
+            if flags == WHOLE and version != package.before:
                 raise TransactionDiffers(
                     f"`{package.name}` is at `{version or 'nothing'}`, "
                     f"not at `{package.before}`; plan the change anew"
                 )
         return pending
 
-    def _database(self) -> dict[str, tuple[bool, str]]:
+    def _database(self) -> dict[str, tuple[str, str]]:
         done = self._run(["dpkg-query", "--show", f"--showformat={_FORMAT}"])
         if done.code or done.cut:
             raise DriverFailed(f"dpkg-query cannot list the packages: {last_lines(done.output)}")
@@ -225,6 +241,10 @@ class AptDriver:
         argv = [*words, "install", "--", *map(str, staged.files)]
         return run(argv, self._log, _ENVIRONMENT, seconds, self._lock)
 
+    def _dpkg(self, *words: str) -> Ran:
+        argv = ["dpkg", "--force-confdef", "--force-confold", *words]
+        return run(argv, self._log, _ENVIRONMENT, CHANGE_SECONDS, self._lock)
+
     def _run(self, argv: Sequence[str]) -> Ran:
         return run(argv, self._log, _ENVIRONMENT)
 
@@ -242,25 +262,24 @@ class AptDriver:
         raise Locked(f"`{_LOCK}` was held for {ORPHAN_SECONDS} seconds; end its holder")
 
 
-def parse_database(text: str, native: str) -> dict[str, tuple[bool, str]]:
-    """Read `dpkg-query` lines into name -> (wholly installed, version).
+def parse_database(text: str, native: str) -> dict[str, tuple[str, str]]:
+    """Read `dpkg-query` lines into name -> (state and error letter, version).
 
-    Only `<want>i ` counts as installed; a third letter is an error that needs reinstallation.
+    The letters are those of `${db:Status-Abbrev}`; only `WHOLE` is an installed package.
     """
     found = {}
     for line in text.splitlines():
         status, package, arch, version = line.split("\t")
-        if status[1] in "nc":
-            continue
-        name = package if arch in {native, "all"} else f"{package}:{arch}"
-        found[name] = (status[1:] == "i ", version)
+        if status[1] not in "nc":
+            name = package if arch in {native, "all"} else f"{package}:{arch}"
+            found[name] = (status[1:3], version)
     return found
 
 
 def unnamed(simulation: str, named: Sequence[Package], native: str) -> list[str]:
     """Give the lines of a simulated transaction that nobody named; order is kept.
 
-    `Inst name [old] (new ...)` must have the named version, `Conf name` a named package; `Remv`
+    `Inst name [old] (new ...)` and `Conf name (new ...)` must have a named name and version; `Remv`
     and `Purg` are never named. A named package that is missing is given too.
     """
     wanted = {p.name: p for p in named}
@@ -269,11 +288,10 @@ def unnamed(simulation: str, named: Sequence[Package], native: str) -> list[str]
         found = _LINE.match(line)
         if not found:
             continue
-        what, name, _old, new = found.groups()
+        what, name, new = found.groups()
         package = wanted.get(name.removesuffix(f":{native}"))
-        right = package and (what == "Conf" or (what == "Inst" and new == package.after))
-        if not right:
-            also.append(line)
-        elif package and what == "Inst":
+        if package and what in {"Inst", "Conf"} and new == package.after:
             seen.add(package.name)
+        else:
+            also.append(line)
     return also + [f"not: {name}" for name in wanted if name not in seen]

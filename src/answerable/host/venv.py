@@ -39,7 +39,7 @@ from answerable.host.driver import (
     run,
     wait_until_free,
 )
-from answerable.kernel.versions import key
+from answerable.host.versions import key
 
 METADATA_LIMIT = 1 << 20
 """Largest METADATA, WHEEL or RECORD that is read, bytes."""

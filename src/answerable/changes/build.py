@@ -1,0 +1,335 @@
+"""From ranked exposures to a plan.
+
+For each host: what it is exposed to, what its authority lets it close (the `Judge`, given by the
+caller), and the discrete changes that close it, in this order: one snapshot; one upgrade for each
+source package, closed under what its packages need (needs.py); a restart of each unit; each health
+check. Beside them stands the undo of it all: one for each upgrade, backwards, restarts, checks.
+
+Rules:
+
+1. A host that may not be changed is escalated with the reason, never skipped and never changed: it
+   stands in an excluded zone, no authorization covers it, it is unknown, a package is held.
+2. What cannot be undone, because the old version's bytes are gone, is escalated.
+3. An advisory without an artefact to go to is escalated: there is no fix yet.
+4. Rings are filled in the order of the hosts' names, canaries first, up to the sizes allowed; the
+   last size counts for all further rings. Hosts beyond the authorised number are escalated.
+
+Left out: reboots, maintenance hours, spreading rings over racks.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from answerable.changes.needs import Blocked, Closure, Move, Needs
+from answerable.changes.plan import RINGS, NoPlan, Plan
+from answerable.exposure.match import Exposure, Known
+from answerable.exposure.rank import Ranked
+from answerable.feeds.facts import FACT, URGENCIES
+from answerable.inventory.installed import Inventory
+from answerable.kernel import canon
+from answerable.kernel.canon import Json
+
+CITED = 8
+"""Most advisories that one package cites; the gravest are kept."""
+CORE = frozenset({
+    "apt", "base-files", "dpkg", "init-system-helpers", "libc-bin", "libc6", "libpam-modules",
+    "linux-image-amd64", "login", "openssh-server", "passwd", "pip", "python3", "setuptools",
+    "sudo", "systemd", "systemd-sysv", "udev",
+})  # fmt: skip
+"""Packages without which a host may not boot, be reached or be repaired: risk `high`."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What authority says of one host.
+
+    Args:
+        covered: leaf hashes of the advisories that may be closed.
+        reason: why the host must not be changed at all; empty if it may.
+    """
+
+    covered: frozenset[str]
+    reason: str = ""
+
+
+Judge = Callable[[str, frozenset[str], Mapping[str, Json]], Judgement]
+"""(host, its zones, leaf hash -> advisory as a value) -> what may be done."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What runs on a host: units to restart, and health checks to pass, by their ids there."""
+
+    units: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mandate:
+    """On whose word the plan stands, and how far it may go.
+
+    Args:
+        rings: largest sizes, one a ring; the last counts for all further ones.
+        hosts: most hosts in all.
+        canaries: hosts that go first.
+    """
+
+    fleet: str
+    author: str
+    title: str
+    basis: str
+    clause: str
+    rings: tuple[int, ...]
+    hosts: int
+    canaries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The hosts that are planned for: what is on them, what runs there, what is not known."""
+
+    inventories: Sequence[Inventory]
+    services: Mapping[str, Services] = field(default_factory=dict)
+    unknown: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One host's part, before its ring is known."""
+
+    inventory: Inventory
+    changes: list[Json]
+    undo: list[Json]
+
+
+def needs_of(known: Known) -> Needs:
+    """Gather what the feeds say that versions need."""
+    return {
+        (relation.package, relation.version): relation.needs
+        for snapshot in known.snapshots
+        for relation in snapshot.candidate.relations
+    }
+
+
+def build(
+    mandate: Mandate, fleet: Fleet, ranked: Iterable[Ranked], known: Known, judge: Judge
+) -> Plan:
+    """Make the plan.
+
+    Args:
+        ranked: exposures in the order of their urgency.
+        known: the released facts that the exposures come from.
+
+    Raises:
+        NoPlan: if no host is left to be changed; the reasons stand in its message.
+    """
+    mine: dict[str, list[Ranked]] = {}
+    for each in ranked:
+        mine.setdefault(each.exposure.host, []).append(each)
+    work = _Work(known, judge, fleet.services)
+    for inventory in sorted(fleet.inventories, key=lambda i: i.host):
+        work.host(inventory, mine.get(inventory.host, []))
+    for host in fleet.unknown:
+        work.escalate(host, "not heard of for too long, so nothing is known about it")
+    rings = _rings(mandate, work)
+    work.escalated.sort(key=lambda row: (row["host"], row["reason"]))
+    if not rings:
+        reasons = "; ".join(f"{row['host']}: {row['reason']}" for row in work.escalated[:20])
+        raise NoPlan(f"no host is left to be changed ({reasons or 'nothing is exposed'})")
+    text = canon.encode({
+        "author": mandate.author,
+        "basis": mandate.basis,
+        "clause": mandate.clause,
+        "escalated": work.escalated,
+        "exposures": work.exposures,
+        "fleet": mandate.fleet,
+        "releases": sorted({snapshot.release for snapshot in known.snapshots}),
+        "rings": rings,
+        "title": mandate.title,
+    })  # fmt: skip
+    return Plan(text)
+
+
+def _rings(mandate: Mandate, work: "_Work") -> list[list[str]]:
+    first = {host: place for place, host in enumerate(mandate.canaries)}
+    hosts = sorted(work.parts, key=lambda host: (first.get(host, len(first)), host))
+    rings: list[list[str]] = []
+    for number, host in enumerate(hosts):
+        if number >= mandate.hosts or (
+            rings and len(rings) == RINGS and len(rings[-1]) == _limit(mandate, RINGS - 1)
+        ):
+            work.escalate(host, "beyond the number of hosts that may be changed at once")
+            continue
+        if not rings or len(rings[-1]) >= _limit(mandate, len(rings) - 1):
+            rings.append([])
+        rings[-1].append(_order(mandate.fleet, len(rings) - 1, work.parts[host]))
+    return rings
+
+
+def _limit(mandate: Mandate, ring: int) -> int:
+    return mandate.rings[min(ring, len(mandate.rings) - 1)]
+
+
+def _order(fleet: str, ring: int, part: _Part) -> str:
+    return canon.encode({
+        "changes": part.changes,
+        "fleet": fleet,
+        "host": part.inventory.host,
+        "instance": part.inventory.instance,
+        "ring": ring,
+        "undo": part.undo,
+    })  # fmt: skip
+
+
+class _Work:
+    """What is gathered host by host."""
+
+    def __init__(self, known: Known, judge: Judge, services: Mapping[str, Services]) -> None:
+        self.known, self.judge, self.services = known, judge, services
+        self.needs = needs_of(known)
+        self.parts: dict[str, _Part] = {}
+        self.escalated: list[Json] = []
+        self.exposures: list[Json] = []
+
+    def escalate(self, host: str, reason: str) -> None:
+        self.escalated.append({"host": host, "reason": reason})
+
+    def host(self, inventory: Inventory, ranked: Sequence[Ranked]) -> None:
+        if not ranked:
+            return
+        facts = {r.exposure.fact: canon.decode(_fact(r), FACT) for r in ranked}
+        judged = self.judge(inventory.host, inventory.zones, facts)
+        if judged.reason:
+            self.escalate(inventory.host, judged.reason)
+            return
+        groups = self._groups(inventory, ranked, judged.covered)
+        if groups:
+            services = self.services.get(inventory.host, Services())
+            changes, undo = _changes(groups, services)
+            self.parts[inventory.host] = _Part(inventory, changes, undo)
+
+    def _groups(
+        self, inventory: Inventory, ranked: Sequence[Ranked], covered: frozenset[str]
+    ) -> list[list[Json]]:
+        by_package: dict[str, list[Ranked]] = {}
+        for each in ranked:
+            by_package.setdefault(each.exposure.installed.package, []).append(each)
+        closure = Closure(inventory.packages, self.known, self.needs)
+        groups = []
+        for package, rows in by_package.items():
+            if not any(row.exposure.fact in covered for row in rows):
+                self.escalate(inventory.host, f"`{package}`: no authorization covers it")
+                continue
+            moves = self._moves(closure, rows[0].exposure)
+            if isinstance(moves, Blocked):
+                self.escalate(inventory.host, f"`{package}`: {moves.reason}")
+            elif moves:
+                groups.append([self._package(m, by_package, covered) for m in moves])
+        return groups
+
+    def _moves(self, closure: Closure, exposure: Exposure) -> list[Move] | Blocked | None:
+        name = exposure.installed.package
+        if exposure.fix is None:
+            return Blocked(name, "no artefact with the fix is released")
+        before = dict(closure.now)
+        moves = closure.upgrade(exposure.installed)
+        for move in moves if isinstance(moves, list) else ():
+            if self.known.same(move.installed) is None:
+                closure.now = before
+                gone = f"`{move.installed.package}` `{move.installed.version}`"
+                return Blocked(name, f"{gone} is kept nowhere, so it could not be undone")
+        return moves
+
+    def _package(
+        self, move: Move, by_package: Mapping[str, list[Ranked]], covered: frozenset[str]
+    ) -> Json:
+        rows = by_package.get(move.installed.package, [])
+        back = self.known.same(move.installed)
+        assert back is not None, "checked before"
+        alone = any(row.exposure.fact in covered for row in rows)
+        cited = _cited(rows, covered) if alone else []
+        row = {
+            "ecosystem": move.to.ecosystem,
+            "name": move.to.package,
+            "from": move.installed.version,
+            "to": move.to.version,
+            "sha256": move.to.sha256,
+            "back": back.sha256,
+            "advisories": cited,
+            "for": "" if alone else move.cause,
+        }
+        if rows:
+            self.exposures.append(_exposure(rows, row))
+        return row
+
+
+def _fact(ranked: Ranked) -> bytes:
+    return ranked.exposure.advisory.text.encode()
+
+
+def _cited(rows: Sequence[Ranked], covered: frozenset[str]) -> list[str]:
+    def gravity(row: Ranked) -> tuple[bool, bool, int, int, str]:
+        fact = row.exposure.advisory
+        ours = row.exposure.fact in covered
+        return (ours, fact.exploited, URGENCIES.index(fact.urgency), fact.cvss, row.exposure.fact)
+
+    grave = sorted(rows, key=gravity, reverse=True)[:CITED]
+    return sorted({row.exposure.fact for row in grave})
+
+
+def _exposure(rows: Sequence[Ranked], moved: Json) -> Json:
+    top = max(rows, key=lambda row: row.score)
+    exposure = top.exposure
+    return {
+        "host": exposure.host,
+        "zones": sorted(exposure.zones),
+        "ecosystem": moved["ecosystem"],
+        "package": moved["name"],
+        "from": moved["from"],
+        "to": moved["to"],
+        "advisories": sorted({row.exposure.fact for row in rows}),
+        "cves": sorted({cve for row in rows for cve in row.exposure.advisory.cves}),
+        "score": top.score,
+        "reasons": [f"{reason.points}: {reason.because}" for reason in top.reasons],
+    }
+
+
+def _changes(groups: Sequence[list[Json]], services: Services) -> tuple[list[Json], list[Json]]:
+    """Number the changes of one host: `<type>-<number>`, counted through changes and undo."""
+    upgrades = [f"upgrade-{number}" for number in range(2, len(groups) + 2)]
+    changes = [_change("snapshot-1", "snapshot", upgrades[0], "low")]
+    for name, group in zip(upgrades, groups, strict=True):
+        packages = [{k: v for k, v in p.items() if k not in ("back", "ecosystem")} for p in group]
+        body = {"ecosystem": group[0]["ecosystem"], "packages": packages}
+        changes.append({**_change(name, "upgrade", "", _risk(group)), **body})
+    changes += _after(services, len(changes) + 1, upgrades[-1])
+    undo: list[Json] = []
+    for name, group in reversed(list(zip(upgrades, groups, strict=True))):
+        packages = [
+            {"name": p["name"], "from": p["to"], "to": p["from"], "sha256": p["back"]}
+            for p in group
+        ]  # fmt: skip
+        number = len(changes) + len(undo) + 1
+        body = {"undoes": name, "ecosystem": group[0]["ecosystem"], "packages": packages}
+        undo.append({**_change(f"undo-{number}", "undo", name, _risk(group)), **body})
+    return changes, undo + _after(services, len(changes) + len(undo) + 1, undo[-1]["id"])
+
+
+def _after(services: Services, number: int, cause: str) -> list[Json]:
+    steps = []
+    for unit in services.units:
+        steps.append({**_change(f"restart-{number}", "restart", cause, "medium"), "unit": unit})
+        number += 1
+    cause = steps[-1]["id"] if steps else cause
+    for check in services.checks:
+        steps.append({**_change(f"health-{number}", "health", cause, "low"), "check": check})
+        number += 1
+    return steps
+
+
+def _change(name: str, kind: str, cause: str, risk: str) -> Json:
+    return {"id": name, "type": kind, "caused_by": cause, "risk": risk}
+
+
+def _risk(group: Sequence[Json]) -> str:
+    return "high" if any(package["name"] in CORE for package in group) else "medium"

@@ -1,0 +1,153 @@
+"""What must move together: an upgrade is closed under what its packages need.
+
+Rules, the simplest that are sound for apt (apt itself previews the transaction on the host and is
+refused if it would touch anything else):
+
+1. All installed packages of one source package move together, since they need each other in exactly
+   one version (`libssl-dev` needs `libssl3 (= 3.0.22-1~deb12u2)`).
+2. A need of a new version that no installed package meets brings the package that would meet it, in
+   its newest version, and that one's needs and siblings in turn.
+3. A need that nothing meets blocks: a package that is not on the host is never brought in silently.
+
+A need is one alternative list of a Depends field (Debian Policy 7.1), such as
+`libc6 (>= 2.34) | musl`. Left out: Breaks and Conflicts, versioned Provides, needs of wheels.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from answerable.exposure.match import Known, order_of
+from answerable.feeds.facts import Artefact
+from answerable.inventory.installed import Installed
+from answerable.kernel.errors import Refused
+
+_NEED = re.compile(
+    r"([a-z0-9][a-z0-9+.-]{1,127})(?::[a-z0-9-]+)?(?:\s*\((<<|<=|=|>=|>>)\s*([^() ]{1,255})\))?"
+    r"(?:\s*\[[^\]]*\])?"
+)
+MOVES = 200
+"""Most packages that one upgrade moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One package that goes to another version.
+
+    Args:
+        cause: the package of the same upgrade that needs this one; empty for the one that began.
+    """
+
+    installed: Installed
+    to: Artefact
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """An upgrade that cannot be made, and why."""
+
+    package: str
+    reason: str
+
+
+Needs = Mapping[tuple[str, str], tuple[str, ...]]
+"""(package, version) -> needs, as the index writes them."""
+
+
+class Closure:
+    """The packages of one host, as they will be after the upgrades taken so far."""
+
+    def __init__(self, packages: Iterable[Installed], known: Known, needs: Needs) -> None:
+        """Begin with what is installed."""
+        self.packages = {(p.ecosystem, p.package): p for p in packages}
+        self.known = known
+        self.needs = needs
+        self.now = {place: p.version for place, p in self.packages.items()}
+        self.siblings: dict[tuple[str, str], list[Installed]] = {}
+        for package in self.packages.values():
+            self.siblings.setdefault((package.ecosystem, package.source), []).append(package)
+        self.provided = {
+            (p.ecosystem, name) for p in self.packages.values() for name in p.provides
+        }  # fmt: skip
+
+    def upgrade(self, seed: Installed) -> list[Move] | Blocked | None:
+        """Give the moves that bring a package to its newest version, and take them.
+
+        Returns: the moves, the seed's first; or why they cannot be made, in which case nothing is
+            taken; or nothing if the package is there already.
+        """
+        moves: dict[str, Move] = {}
+        after = dict(self.now)
+        waiting = [(seed, "")]
+        while waiting:
+            package, cause = waiting.pop(0)
+            to = self.known.newest(package)
+            place = (package.ecosystem, package.package)
+            if package.package in moves or to is None or after[place] == to.version:
+                continue
+            if len(moves) >= MOVES or package.state != "installed":
+                reason = "is " + package.state if len(moves) < MOVES else "is one of too many"
+                return Blocked(seed.package, f"`{package.package}` {reason}")
+            moves[package.package] = Move(package, to, cause)
+            after[place] = to.version
+            root = cause or package.package
+            waiting += [(s, root) for s in self.siblings[package.ecosystem, package.source]]
+            missing = self._unmet(package, to, after)
+            if isinstance(missing, Blocked):
+                return missing
+            waiting += [(each, root) for each in missing]
+        self.now = after
+        return list(moves.values()) or None
+
+    def _unmet(
+        self, package: Installed, to: Artefact, after: Mapping[tuple[str, str], str]
+    ) -> list[Installed] | Blocked:
+        found = []
+        before = {_names(n) for n in self.needs.get((package.package, package.version), ())}
+        for need in self.needs.get((to.package, to.version), ()):
+            alternatives = [_NEED.fullmatch(part.strip()) for part in need.split("|")]
+            if any(a and self._met(to.ecosystem, a, after) for a in alternatives):
+                continue
+            bringer = self._bringer(to.ecosystem, alternatives)
+            if bringer:
+                found.append(bringer)
+            elif _names(need) not in before:
+                return Blocked(to.package, f"`{to.package}` `{to.version}` needs `{need}`")
+        return found
+
+    def _met(
+        self, ecosystem: str, need: re.Match[str], after: Mapping[tuple[str, str], str]
+    ) -> bool:
+        place = (ecosystem, need[1])
+        if place in after and _holds(ecosystem, after[place], need):
+            return True
+        return place in self.provided and not need[2]
+
+    def _bringer(
+        self, ecosystem: str, alternatives: Iterable[re.Match[str] | None]
+    ) -> Installed | None:
+        for need in alternatives:
+            package = self.packages.get((ecosystem, need[1])) if need else None
+            newest = self.known.newest(package) if package else None
+            if need and package and newest and _holds(ecosystem, newest.version, need):
+                return package
+        return None
+
+
+def _names(need: str) -> frozenset[str]:
+    found = (_NEED.fullmatch(part.strip()) for part in need.split("|"))
+    return frozenset(match[1] for match in found if match)
+
+
+def _holds(ecosystem: str, version: str, need: re.Match[str]) -> bool:
+    if not need[2]:
+        return True
+    try:
+        have, want = order_of(ecosystem, version), order_of(ecosystem, need[3])
+    except Refused:
+        return False
+    return {
+        "<<": have < want, "<=": have <= want, "=": have == want,
+        ">=": have >= want, ">>": have > want,
+    }[need[2]]  # fmt: skip

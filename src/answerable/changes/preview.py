@@ -1,0 +1,67 @@
+"""The dry run: the exact transaction of a plan, for people, and the digest that stands for it.
+
+`text` prints every change and every undo of every host, in the order in which they would be done,
+and ends in the plan's digest. `require` is the other half: what is applied is the plan with that
+digest, bit for bit, or nothing.
+
+Left out: what apt itself would do on a host (its driver previews that, and refuses surprises).
+"""
+
+from collections.abc import Iterator
+
+from answerable.changes.plan import NoPlan, Plan, read
+from answerable.kernel.canon import Json
+
+
+def text(plan: Plan) -> str:
+    """Print a plan, deterministically, one change a line."""
+    return "\n".join(_lines(plan)) + "\n"
+
+
+def require(data: bytes, digest: str) -> Plan:
+    """Give the plan that was previewed, or nothing.
+
+    Args:
+        data: the plan's bytes.
+        digest: as the preview printed it, hex.
+
+    Raises:
+        NoPlan: if these bytes are no plan, or another one.
+    """
+    plan = read(data)
+    if plan.digest != digest:
+        raise NoPlan(f"this is plan `{plan.digest}`, not `{digest}`; preview it before applying")
+    return plan
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    body = plan.body
+    yield f"plan: {body['title']}"
+    yield f"author: {body['author']}"
+    yield f"basis: {body['basis']} {body['clause']}".rstrip()
+    yield from (f"release: {release}" for release in body["releases"])
+    for number, orders in enumerate(plan.orders):
+        size = plan.sizes[number]
+        yield f"ring {number + 1}: {size['size']} host(s), root {size['root']}"
+        for order in orders:
+            yield f"  {order['host']}"
+            yield from (f"    {_change(change)}" for change in order["changes"])
+            yield from (f"    if it fails: {_change(change)}" for change in order["undo"])
+    for row in body["escalated"]:
+        yield f"escalated: {row['host']}: {row['reason']}"
+    yield f"digest: {plan.digest}"
+
+
+def _change(change: Json) -> str:
+    said = f"{change['id']} (risk {change['risk']})"
+    moves = ", ".join(_move(package) for package in change.get("packages", ()))
+    what = change.get("unit") or change.get("check") or moves
+    back = f" of {change['undoes']}" if "undoes" in change else ""
+    cause = f", because of {change['caused_by']}" if change["caused_by"] else ""
+    return f"{said}{back}{': ' if what else ''}{what}{cause}"
+
+
+def _move(package: Json) -> str:
+    cause = f", needed by {package['for']}" if package.get("for") else ""
+    short = package["sha256"][:16]
+    return f"{package['name']} {package['from']} -> {package['to']} [{short}{cause}]"

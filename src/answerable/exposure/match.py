@@ -1,0 +1,183 @@
+"""Which advisories apply to which packages on which hosts.
+
+Rules:
+
+1. An advisory applies if it is about that package of that ecosystem and its fixed version is above
+   the installed one; and, where the feed says from when on the flaw exists, not before that.
+2. The way out is the newest artefact of a released snapshot that fits the host; the way back is the
+   artefact of the installed version. Either may be missing: that is said, not skipped.
+3. A host that is `unknown` has no exposures, and is listed as unknown.
+
+Versions are compared once for each distinct version, not for each host. Left out: what to do about
+an exposure (changes/), how bad it is (rank.py).
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from answerable.feeds.candidate import Candidate
+from answerable.feeds.facts import Advisory, Artefact, leaf
+from answerable.host import versions
+from answerable.host.versions import Order
+from answerable.inventory.installed import Installed, Inventory
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A candidate that was released.
+
+    Args:
+        release: id of the release statement, hex.
+        candidate: what was released.
+    """
+
+    release: str
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """An advisory that applies to a package on a host.
+
+    Args:
+        installed: the package as it is.
+        fact: leaf hash of the advisory, hex.
+        release: the release whose snapshot holds it.
+        fix: the bytes to go to, or nothing.
+        back: the bytes of the installed version, or nothing.
+    """
+
+    host: str
+    zones: frozenset[str]
+    installed: Installed
+    advisory: Advisory
+    fact: str
+    release: str
+    fix: Artefact | None
+    back: Artefact | None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Every exposure of the hosts that are known, and the names of those that are not."""
+
+    exposures: tuple[Exposure, ...]
+    unknown: tuple[str, ...]
+
+
+@lru_cache(maxsize=100_000)
+def order_of(ecosystem: str, version: str) -> Order:
+    """Give a version's key; each distinct version is taken apart once."""
+    return versions.key(ecosystem, version)
+
+
+Place = tuple[str, str]
+"""Ecosystem and package."""
+
+
+class Known:
+    """Released facts, ready to be asked."""
+
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
+        """Sort the facts of these snapshots by package."""
+        self.snapshots = tuple(snapshots)
+
+    @cached_property
+    def _advisories(self) -> dict[Place, tuple[list[Order], list[tuple[Advisory, str, str]]]]:
+        found: dict[Place, list[tuple[Order, Advisory, str, str]]] = {}
+        for snapshot in self.snapshots:
+            for advisory in snapshot.candidate.advisories:
+                order, name = order_of(advisory.ecosystem, advisory.fixed), leaf(advisory).hex()
+                place = (advisory.ecosystem, advisory.package)
+                found.setdefault(place, []).append((order, advisory, name, snapshot.release))
+        for rows in found.values():
+            rows.sort(key=lambda row: (row[0], row[2]))
+        return {at: ([r[0] for r in rows], [r[1:] for r in rows]) for at, rows in found.items()}
+
+    @cached_property
+    def _artefacts(self) -> dict[Place, list[Artefact]]:
+        found: dict[Place, list[Artefact]] = {}
+        for snapshot in self.snapshots:
+            for artefact in snapshot.candidate.artefacts:
+                found.setdefault((artefact.ecosystem, artefact.package), []).append(artefact)
+        for rows in found.values():
+            rows.sort(key=lambda a: (order_of(a.ecosystem, a.version), a.text), reverse=True)
+        return found
+
+    @cached_property
+    def _introduced(self) -> dict[str, str]:
+        hints = (snapshot.candidate.introduced for snapshot in self.snapshots)
+        return {name: version for each in hints for name, version in each.items()}
+
+    def applying(self, installed: Installed) -> list[tuple[Advisory, str, str]]:
+        """Give (advisory, leaf hash, release) for each that applies to a package as it is."""
+        place = (installed.ecosystem, installed.package)
+        orders, rows = self._advisories.get(place, ([], []))
+        if not orders:
+            return []
+        have = order_of(installed.ecosystem, installed.version)
+        return [row for row in rows[bisect_right(orders, have) :] if self._since(row, have)]
+
+    def _since(self, row: tuple[Advisory, str, str], have: Order) -> bool:
+        first = self._introduced.get(row[1])
+        return first is None or order_of(row[0].ecosystem, first) <= have
+
+    def newest(self, installed: Installed) -> Artefact | None:
+        """Give the newest artefact that fits where a package is installed, if it is newer."""
+        found = self._fitting(installed)
+        have = order_of(installed.ecosystem, installed.version)
+        newer = found and order_of(found[0].ecosystem, found[0].version) > have
+        return found[0] if newer else None
+
+    def same(self, installed: Installed) -> Artefact | None:
+        """Give the artefact of the very version that is installed."""
+        found = self._fitting(installed)
+        return next((a for a in found if a.version == installed.version), None)
+
+    def _fitting(self, installed: Installed) -> list[Artefact]:
+        rows = self._artefacts.get((installed.ecosystem, installed.package), [])
+        return [artefact for artefact in rows if fits(artefact, installed)]
+
+
+def fits(artefact: Artefact, installed: Installed) -> bool:
+    """Tell whether an artefact can be installed where this package is.
+
+    A wheel fits by interpreter and stable interface (PEP 425); its platform was chosen by the feed.
+    """
+    if artefact.ecosystem != "pypi":
+        return artefact.arch in ("all", installed.arch) or installed.arch == "all"
+    pythons, interface, _ = artefact.arch.split("-")
+    mine = int(re.sub(r"\D", "", installed.arch) or 0)
+    for python in pythons.split("."):
+        number = int(re.sub(r"\D", "", python) or 0)
+        if python in ("py3", installed.arch):
+            return True
+        if interface == "abi3" and python.startswith("cp") and 30 < number <= mine:  # noqa: PLR2004
+            return True
+    return False
+
+
+def match(known: Known, inventories: Iterable[Inventory], unknown: Iterable[str]) -> Matched:
+    """Match released facts with what is installed.
+
+    Args:
+        inventories: of the hosts that are known.
+        unknown: names of those that are not.
+    """
+    found = []
+    for inventory in inventories:
+        for installed in inventory.packages:
+            applying = known.applying(installed)
+            if not applying:
+                continue
+            fix, back = known.newest(installed), known.same(installed)
+            found += [
+                Exposure(
+                    inventory.host, inventory.zones, installed, advisory, name, release, fix, back
+                )
+                for advisory, name, release in applying
+            ]  # fmt: skip
+    return Matched(tuple(found), tuple(sorted(unknown)))

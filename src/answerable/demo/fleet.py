@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import IO, Self
 
 import answerable
+from answerable.demo import appliance
 from answerable.demo import probe as abilities
+from answerable.demo.hosts import FleetFailed
 from answerable.demo.hub import LINE_LIMIT
 from answerable.kernel.errors import Unavailable
 
@@ -38,10 +40,6 @@ _PATH = {
     "LC_ALL": "C.UTF-8",
 }
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class FleetFailed(Unavailable):
-    """A host, or the hub, could not be started or asked."""
 
 
 def probe(directory: Path) -> str:
@@ -68,7 +66,7 @@ def probe(directory: Path) -> str:
 
 
 class Fleet:
-    """The hub and its hosts.
+    """The hub and its hosts; conforms to `hosts.Hosts`.
 
     Args:
         directory: where hosts are kept; made if it is not there.
@@ -141,6 +139,11 @@ class Fleet:
     def address(self, host: str) -> str:
         """Give a host's address in the fleet's network."""
         return self._addresses[host]
+
+    def port(self, host: str) -> int:
+        """Give the port of a host's own service."""
+        assert host in self._addresses, host
+        return appliance.PORT
 
     def root(self, host: str) -> Path:
         """Give a host's root as it is now; for root, outside of the fleet."""

@@ -105,7 +105,7 @@ def make_mirror(
         if valid_until(text) < now:
             expired.append(suite.name)
         listed[suite.label] = list(read_index(index, suite.label, installed))
-    updates = pending(listed["main"], listed["security"], installed, distribution.ecosystem)
+    updates = pending(listed["main"], listed["security"], installed)
     files = [a for update in updates for a in (update.new, update.old)]
     wanted = {a.path: a for a in files if not (root / a.suite / a.path).is_file()}
     for artefact in wanted.values():
@@ -125,7 +125,6 @@ def pending(
     main: Iterable[Artefact],
     security: Iterable[Artefact],
     installed: Mapping[str, tuple[str, str]],
-    ecosystem: str,
 ) -> list[Update]:
     """Compute the updates: newest security version above the installed one, and the way back."""
     everything = [*main, *security]
@@ -133,9 +132,13 @@ def pending(
     newest: dict[str, Artefact] = {}
     for artefact in everything:
         best = newest.get(artefact.package) or at.get(artefact.package)
-        if best and key(ecosystem, artefact.version) > key(ecosystem, best.version):
+        if best and _key(artefact) > _key(best):
             newest[artefact.package] = artefact
     return [Update(newest[name], at[name]) for name in sorted(newest)]
+
+
+def _key(artefact: Artefact) -> tuple[object, ...]:
+    return key("debian:", artefact.version)
 
 
 def read_index(

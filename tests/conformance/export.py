@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from struct import pack
 
-from answerable.kernel.checkpoint import Checkpoint, cosign
+from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.merkle import Tree, leaf_hash
-from answerable.kernel.note import COSIGNATURE, ED25519, MLDSA44, Signer
+from answerable.kernel.note import COSIGNATURE, ED25519, MLDSA44
+from answerable.keys.sign import Signer, cosign
 from tests.conformance.make_vectors import ORIGIN, TIME, seed
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from answerable.kernel.canon import encode
-from answerable.kernel.checkpoint import Checkpoint, cosign, cosignature_message
+from answerable.kernel.checkpoint import Checkpoint, cosignature_message
 from answerable.kernel.merkle import EMPTY, Tree, leaf_hash
 from answerable.kernel.note import (
     COSIGNATURE,
@@ -23,10 +23,8 @@ from answerable.kernel.note import (
     MLDSA44,
     OTHER,
     Key,
-    Signer,
-    sign,
-    signature_line,
 )
+from answerable.keys.sign import Signer, cosign, sign_note, signature_line
 from tests.conformance import rfc6962
 from tests.conformance.authenticator import PRESENT, SshKey
 
@@ -184,7 +182,7 @@ def notes(book: Book) -> Vectors:
     """Signed notes of type 0x01, good ones and bad ones, each with the keys the reader trusts."""
     first, second = (signers(book, name, ED25519)[0] for name in ("planner", "herald"))
     text = "The text may hold\n\nan empty line, and words like f\u00fcr.\n"
-    both = sign(text, first, second).decode()
+    both = sign_note(text, first, second).decode()
     trusted = [first.key.vkey(), second.key.vkey()]
     cases = [
         ("the example of golang.org/x/mod/sumdb/note", EXAMPLE, [EXAMPLE_KEY], ""),

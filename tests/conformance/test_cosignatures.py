@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from answerable.kernel.checkpoint import Checkpoint, cosign, cosigned, log_signed
+from answerable.kernel.checkpoint import Checkpoint, cosigned
 from answerable.kernel.errors import Refused
-from answerable.kernel.note import (
-    COSIGNATURE,
-    ED25519,
-    MLDSA44,
-    Key,
-    Note,
-    Signer,
-    parse_vkey,
-    sign,
-)
+from answerable.kernel.note import COSIGNATURE, ED25519, MLDSA44, Key, Note, parse_vkey
+from answerable.keys.sign import Signer, cosign, sign_note
+from answerable.witness.consistency import log_signed
 from tests.conformance.foreign import ask
 
 HEAD = Checkpoint("log.example/authority", 513, hashlib.sha256(b"root").digest())
@@ -110,6 +103,6 @@ def test_statement_of_a_machine_verifies_with_go(verifier: Path) -> None:
     """A log entry is a plain signed note: foreign code opens what a planner signs."""
     planner = Signer.from_seed("planner", ED25519, hashlib.sha256(b"planner").digest())
     text = '{"body":{},"type":"notice"}\n'
-    note = sign(text, planner).decode()
+    note = sign_note(text, planner).decode()
     (answer,) = ask(verifier, {"op": "open", "note": note, "keys": [planner.key.vkey()]})
     assert answer["text"] == text

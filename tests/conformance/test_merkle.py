@@ -9,6 +9,8 @@ import pytest
 
 from answerable.kernel.errors import Refused
 from answerable.kernel.merkle import EMPTY, Tree, leaf_hash, verify_inclusion
+from answerable.ledger.proofs import consistency, inclusion
+from answerable.witness.consistency import verify_consistency
 from tests.conformance import rfc6962
 from tests.conformance.foreign import ask, b64, unb64
 from tests.conformance.make_vectors import LEAVES
@@ -81,6 +83,7 @@ def test_roots_agree_with_go_and_the_rfc(verifier: Path) -> None:
             path = rfc6962.path(size // 2, leaves)
             assert unb64(answer["root"]) == Tree(leaves).root()
             assert [unb64(step) for step in answer.get("inclusion", [])] == path
+            assert inclusion(Tree(leaves).subtree, size // 2, size) == path
 
 
 def test_root_of_each_earlier_size() -> None:
@@ -135,6 +138,57 @@ def test_verdicts_on_proofs_agree_with_go(verifier: Path) -> None:
         for case in cases
     ]  # fmt: skip
     verdicts = [accepted(**case) for case in cases]
+    assert verdicts == [answer["ok"] for answer in ask(verifier, *jobs)]
+    assert all(verdicts[::2])
+    assert verdicts[1::2].count(False) > len(cases) // 3
+
+
+def grown(old: int, size: int, path: list[bytes], old_root: bytes, root: bytes) -> bool:
+    """Ask a guard about a consistency proof."""
+    try:
+        verify_consistency(old, size, path, old_root, root)
+    except Refused:
+        return False
+    return True
+
+
+def bent(case: dict[str, Any], dice: random.Random) -> dict[str, Any]:
+    """Change one thing of a consistency proof."""
+    path, what = list(case["path"]), dice.randrange(5)
+    if what == 0 and path:
+        path[dice.randrange(len(path))] = sha256(b"other").digest()
+    elif what == 1 and path:
+        path.pop()
+    elif what == 2:
+        return {**case, "old": dice.randrange(1, case["size"] + 1)}
+    elif what == 3:
+        return {**case, "old_root": sha256(case["old_root"]).digest()}
+    else:
+        path.append(sha256(b"more").digest())
+    return {**case, "path": path}
+
+
+def test_consistency_proofs_agree_with_go(verifier: Path) -> None:
+    """The log makes RFC 6962's proofs; on good and bent ones guards say what Go says."""
+    dice = random.Random(9162)
+    leaves = [leaf_hash(entry) for entry in entries(MOST)]
+    tree, cases = Tree(leaves), []
+    for size in range(1, MOST + 1):
+        for old in range(1, size + 1):
+            path = consistency(tree.subtree, old, size)
+            assert path == rfc6962.proof(old, leaves[:size])
+            roots = {"old_root": tree.root(old), "root": tree.root(size)}
+            good = {"old": old, "size": size, "path": path, **roots}
+            cases += [good, bent(good, dice)]
+    jobs = [
+        {
+            "op": "consistent", "old": case["old"], "size": case["size"],
+            "old_root": b64(case["old_root"]), "root": b64(case["root"]),
+            "proof": [b64(step) for step in case["path"]],
+        }
+        for case in cases
+    ]  # fmt: skip
+    verdicts = [grown(**case) for case in cases]
     assert verdicts == [answer["ok"] for answer in ask(verifier, *jobs)]
     assert all(verdicts[::2])
     assert verdicts[1::2].count(False) > len(cases) // 3

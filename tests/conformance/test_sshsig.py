@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from answerable.kernel.errors import Refused
-from answerable.kernel.note import signature_line
 from answerable.kernel.sshsig import check_sshsig, person_key
-from answerable.kernel.statement import open_statement, text_of
+from answerable.kernel.statement import AUTHORITY, open_statement
+from answerable.keys.sign import signature_line, ssh_line, statement_text
 from tests.conformance.authenticator import PRESENT, VERIFIED, SshKey, armour, dearmour
 
 TEXT = b'{"body":{"notice":"ab"},"type":"approval"}\n'
@@ -67,11 +67,20 @@ def test_signature_of_ssh_keygen_is_accepted(tmp_path: Path) -> None:
 def test_log_entry_signed_by_a_person_verifies_with_openssh(tmp_path: Path) -> None:
     """The text and signature lines of an entry are all that `ssh-keygen -Y verify` needs."""
     body = {"notice": "ab" * 32, "reason": "read and understood", "undo": False}
-    text = text_of("approval", body, 1, "cd" * 32, "log.example/authority", "ef" * 16)
+    text = statement_text(
+        "approval",
+        body,
+        charter=1,
+        fleet="cd" * 32,
+        origin="log.example/authority",
+        nonce="ef" * 16,
+    )
     line, blob = openssh_signs(tmp_path, NAMESPACE, text.encode())
-    entry = (text + "\n" + signature_line(person_key("dana", line), blob)).encode()
-    owners = {person_key("dana", line): ("person", "dana")}
-    assert open_statement(entry, "authority", owners).people == {"dana"}
+    key = person_key("dana", line)
+    assert ssh_line(key, armour(blob)) == signature_line(key, blob)
+    entry = (text + "\n" + signature_line(key, blob)).encode()
+    owners = {key: ("person", "dana")}
+    assert open_statement(entry, AUTHORITY, owners).people == {"dana"}
 
     read, _, tail = entry.decode().partition("\n\n")
     kept = base64.b64decode(tail.split(" ")[2])[4:]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from answerable.kernel.canon import decode, encode
-from answerable.kernel.checkpoint import cosignature_message, cosigned, log_signed
+from answerable.kernel.checkpoint import cosignature_message, cosigned
 from answerable.kernel.errors import Refused
 from answerable.kernel.merkle import (
     EMPTY,
@@ -17,8 +17,10 @@ from answerable.kernel.merkle import (
     leaf_hash,
     verify_inclusion,
 )
-from answerable.kernel.note import ED25519, Key, Note, Signer, parse_vkey, signature_holds
+from answerable.kernel.note import ED25519, Key, Note, parse_vkey, signature_holds
 from answerable.kernel.sshsig import check_sshsig, person_key
+from answerable.keys.sign import Signer
+from answerable.witness.consistency import log_signed, verify_consistency
 from tests.conformance.foreign import ask, b64
 from tests.conformance.make_vectors import HERE, everything, spell
 
@@ -206,9 +208,12 @@ def unhex(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_proofs_of_the_vectors_hold() -> None:
-    """Each inclusion proof of the vectors is accepted by the kernel."""
+    """The kernel accepts each inclusion proof of the vectors, guards each consistency proof."""
     for case in map(unhex, VECTORS["merkle"]["inclusion"]):
         verify_inclusion(case["leaf"], case["index"], case["size"], case["proof"], case["root"])
+    for case in map(unhex, VECTORS["merkle"]["consistency"]):
+        old, size = case["old"], case["size"]
+        verify_consistency(old, size, case["proof"], case["old_root"], case["root"])
 
 
 def test_go_accepts_the_proofs_of_the_vectors(verifier: Path) -> None:

@@ -202,6 +202,7 @@ class Store:
             while block := source.read(_CHUNK):
                 size += len(block)
                 if size > ARTEFACT_LIMIT:
+                    partial.unlink()
                     raise ArtefactDiffers(f"artefact `{sha256}` is over {ARTEFACT_LIMIT} bytes")
                 digest.update(block)
                 copy.write(block)

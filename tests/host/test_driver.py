@@ -1,0 +1,148 @@
+"""What every package driver stands on: artefacts by hash, a journal, tools that are not torn."""
+
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from answerable.host import driver
+from answerable.host.driver import (
+    ArtefactDiffers,
+    DriverFailed,
+    Journal,
+    Locked,
+    Package,
+    Staged,
+    Store,
+    run,
+    wait_until_free,
+)
+
+GOOD = b"the artefact"
+SHA = hashlib.sha256(GOOD).hexdigest()
+PACKAGE = Package("zlib", "1", "2", SHA)
+ENV = {"PATH": "/usr/bin:/bin"}
+
+
+def _gives(data: bytes) -> Callable[[str], BinaryIO]:
+    return lambda _sha256: io.BytesIO(data)
+
+
+def _fails(_sha256: str) -> BinaryIO:
+    raise AssertionError("fetched what is here already")
+
+
+def test_artefact_is_kept_and_fetched_once(tmp_path: Path) -> None:
+    """An undo weeks later needs no server."""
+    path = Store(tmp_path / "a", ".deb").bring(SHA, _gives(GOOD))
+    assert Store(tmp_path / "a", ".deb").bring(SHA, _fails) == path
+    assert path.read_bytes() == GOOD
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+
+
+def test_other_bytes_are_refused_and_not_kept(tmp_path: Path) -> None:
+    """A server that gives other bytes than were noticed changes nothing."""
+    store = Store(tmp_path / "a", ".deb")
+    with pytest.raises(ArtefactDiffers):
+        store.bring(SHA, _gives(b"own package"))
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_endless_artefact_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server cannot fill the disk."""
+    monkeypatch.setattr(driver, "ARTEFACT_LIMIT", 4)
+    with pytest.raises(ArtefactDiffers):
+        Store(tmp_path / "a", ".deb").bring(SHA, _gives(GOOD))
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_artefact_swapped_after_staging_is_refused(tmp_path: Path) -> None:
+    """The bytes are hashed again right before the tool reads them."""
+    store = Store(tmp_path / "a", ".deb")
+    staged = Staged((PACKAGE,), (store.bring(SHA, _gives(GOOD)),))
+    store.check(staged)
+    staged.files[0].write_bytes(b"swapped")
+    with pytest.raises(ArtefactDiffers):
+        store.check(staged)
+
+
+def test_rotten_copy_is_fetched_anew(tmp_path: Path) -> None:
+    """A copy that rotted on disk is neither used nor in the way."""
+    store = Store(tmp_path / "a", ".deb")
+    store.bring(SHA, _gives(GOOD)).write_bytes(b"rot")
+    assert store.bring(SHA, _gives(GOOD)).read_bytes() == GOOD
+
+
+def test_journal_remembers_what_was_begun(tmp_path: Path) -> None:
+    """A transaction that was begun is known after a kill, and forgotten once it ended."""
+    Journal(tmp_path / "j.json").begin([PACKAGE], undo=True)
+    assert Journal(tmp_path / "j.json").read() == ((PACKAGE,), {"undo": True})
+    Journal(tmp_path / "j.json").end()
+    assert Journal(tmp_path / "j.json").read() == ((), {})
+
+
+def test_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """A tool that hangs does not hang the agent, and leaves no process behind."""
+    argv = [sys.executable, "-c", "import signal; signal.pause()"]
+    with pytest.raises(DriverFailed, match="was ended after 1 seconds"):
+        run(argv, tmp_path / "log", ENV, 1)
+
+
+def test_missing_program_is_named(tmp_path: Path) -> None:
+    """A host without the tool says which is missing."""
+    with pytest.raises(DriverFailed, match="cannot run `no-such-tool`"):
+        run(["no-such-tool"], tmp_path / "log", ENV)
+
+
+def test_flood_of_output_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that never stops talking cannot fill the agent's memory; the end is what is kept."""
+    monkeypatch.setattr(driver, "OUTPUT_LIMIT", 8)
+    done = run([sys.executable, "-c", "print('x' * 100, 'end')"], tmp_path / "log", ENV)
+    assert (done.cut, done.output) == (True, "xxx end\n")
+
+
+def test_no_environment_is_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody steers the tool through the agent's environment."""
+    monkeypatch.setenv("LD_PRELOAD_TRIAL", "1")
+    done = run([sys.executable, "-c", "import os; print(sorted(os.environ))"], tmp_path / "l", ENV)
+    assert "LD_PRELOAD_TRIAL" not in done.output
+
+
+def test_tool_outlives_a_killed_agent_and_is_waited_for(tmp_path: Path) -> None:
+    """A killed agent does not tear its tool's work, and its successor waits for the tool."""
+    ready, go, ended = (tmp_path / name for name in ("ready", "go", "ended"))
+    for fifo in (ready, go):
+        os.mkfifo(fifo)
+    tool = (
+        f"open({str(ready)!r}, 'w').close(); open({str(go)!r}).read(); print('x' * 100000);"
+        f"open({str(ended)!r}, 'w').close()"
+    )
+    agent = (
+        "import sys; from pathlib import Path; from answerable.host.driver import run;"
+        f"run([sys.executable, '-c', {tool!r}], Path({str(tmp_path / 'log')!r}), {{}}, 60,"
+        f" Path({str(tmp_path / 'lock')!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", agent])
+    ready.read_bytes()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(Locked):
+        run(["true"], tmp_path / "log2", ENV, 60, tmp_path / "lock")
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        if not waited:
+            go.write_text("")
+        waited.append(seconds)
+        signal.sigtimedwait([], seconds)
+
+    wait_until_free(tmp_path / "lock", sleep)
+    assert waited
+    assert ended.exists()

@@ -48,14 +48,15 @@ class Book:
     """Both logs; with a path they lie in a file."""
 
     path: Path | None = None
-    lines: list[str] = field(default_factory=list)
+    records: list[Json] = field(default_factory=list)
+    read: int = 0
     unreadable: bool = False
 
     def add(self, kind: str, **body: Json) -> None:
         """Append one record durably."""
         line = json.dumps({"kind": kind, **body})
         if self.path is None:
-            self.lines.append(line)
+            self.records.append(json.loads(line))
             return
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(descriptor, line.encode() + b"\n")
@@ -65,10 +66,13 @@ class Book:
         """Give the records of a kind."""
         if self.unreadable:
             raise ViewUnavailable("the log is away")
-        lines = self.lines
-        if self.path is not None:
-            lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [body for line in lines if (body := json.loads(line))["kind"] == kind]
+        if self.path is not None and self.path.exists():
+            with self.path.open("rb") as file:
+                file.seek(self.read)
+                fresh = file.read()
+            self.read += len(fresh)
+            self.records += [json.loads(line) for line in fresh.splitlines()]
+        return [record for record in self.records if record["kind"] == kind]
 
     def open(self, rings: Sequence[Sequence[Order]], clears: int, not_after: int) -> None:
         """Log a notice that was delivered."""

@@ -1,8 +1,6 @@
 """A rollout ends the same however often its control plane dies and whatever its engine is told."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,46 +12,16 @@ from answerable.rollout.steps import HostSteps
 from answerable.rollout.view import Order
 from answerable.rollout.workflow import NAME, REVIVE, TOPIC, Ports, Rollouts
 from tests.fakes.fleet import NOTICE, Book, BookRecorder, BookView, FakeExecutor, Fleet, plan
+from tests.fakes.reaper import Mortal, Reaper
 from tests.fakes.workflow_engine import FakeEngine, Killed
 
 PACE = Pace(threshold=1, batch=2, patience=60, busy=1, idle=1)
 RUN = f"{NAME}-{NOTICE}.1"
 
 
-@dataclass
-class Reaper:
-    """Kills the control plane at one of its calls: before it takes effect, or just after."""
-
-    at: int = -1
-    calls: int = 0
-    names: list[str] = field(default_factory=list)
-
-    def __call__(self, name: str) -> None:
-        """Count a moment and die if it is the one."""
-        self.calls += 1
-        self.names.append(name)
-        if self.calls == self.at:
-            raise Killed(name)
-
-
-class Mortal:
-    """A port of which every call may be the control plane's last."""
-
-    def __init__(self, port: object, reaper: Reaper) -> None:
-        self._port = port
-        self._reaper = reaper
-
-    def __getattr__(self, name: str) -> Callable[..., Json]:
-        """Give the port's method with a moment to die before and after it."""
-        method = getattr(self._port, name)
-
-        def call(*args: Json) -> Json:
-            self._reaper(f"before {name}")
-            answer = method(*args)
-            self._reaper(f"after {name}")
-            return answer
-
-        return call
+def die(moment: str) -> None:
+    """End the control plane of a story."""
+    raise Killed(moment)
 
 
 class Story:
@@ -65,7 +33,7 @@ class Story:
         self.executor = FakeExecutor()
         self.fleet = Fleet(self.book, lambda host: host in self.executor.listed, soak=3, **fleet)
         self.steps = HostSteps(path / "steps.sqlite")
-        self.reaper = Reaper()
+        self.reaper = Reaper(die)
         self.engine = FakeEngine(self.clock)
         self.rollouts = self.boot()
         self.book.open(rings, clears=1_005, not_after=2_000)

@@ -172,9 +172,8 @@ class DbosTask:
 
     async def result(self, work: str) -> Json:
         """See `port.Task.result`."""
-        handle: Any = await DBOS.retrieve_workflow_async(work)
         try:
-            return await handle.get_result()
+            return await DBOS.get_result_async(work)
         except StepFailed:
             raise
         except Exception as error:
@@ -353,7 +352,10 @@ class DbosEngine:
 
 
 def _work(row: WorkflowStatus) -> Work:
+    state = _STATES.get(row.status, "failed")
+    # The engine writes into a queued row who enqueued it.
+    worker = "" if state == "queued" else row.executor_id or ""
     return Work(
-        row.workflow_id, row.name, _STATES.get(row.status, "failed"), row.executor_id or "",
-        (row.created_at or 0) // 1000, (row.completed_at or 0) // 1000, str(row.error or ""),
+        row.workflow_id, row.name, state, worker, (row.created_at or 0) // 1000,
+        (row.completed_at or 0) // 1000, str(row.error or ""),
     )  # fmt: skip

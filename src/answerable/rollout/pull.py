@@ -48,7 +48,7 @@ class PullExecutor:
         """See `Executor.publish`."""
         with _world():
             for order in orders:
-                if self._entry(notice, order).exists():
+                if self._out(self._entry(notice, order)):
                     continue
                 data = self._build(notice, order)
                 digest = sha256(data).hexdigest()
@@ -70,15 +70,27 @@ class PullExecutor:
         assert _DIGEST.fullmatch(notice), notice
         return self._hosts / order.host / notice
 
+    def _out(self, entry: Path) -> str:
+        """Give the digest that an entry names, empty if it names no bundle that is there."""
+        try:
+            digest = entry.read_text()
+        except FileNotFoundError:
+            return ""
+        # A power cut may leave an empty file; then it is written again.
+        whole = _DIGEST.fullmatch(digest) and (self._bundles / digest).is_file()
+        return digest if whole else ""
+
     def listed(self, host: str) -> bytes:
         """Give the JSON list of the digests of a host's bundles, the newest notice last."""
         if not _HOST.fullmatch(host):
             return b"[]"
         with _world():
             place = self._hosts / host
-            files = sorted(place.iterdir(), key=_age) if place.is_dir() else []
-            found = [f.read_text() for f in files if _DIGEST.fullmatch(f.name)]
-        return encode(found[-LISTED:]).encode()
+            files = (
+                [f for f in place.iterdir() if _DIGEST.fullmatch(f.name)] if place.is_dir() else []
+            )
+            found = [self._out(f) for f in sorted(files, key=_age)]
+        return encode([digest for digest in found if digest][-LISTED:]).encode()
 
     def read(self, digest: str) -> bytes | None:
         """Give the bytes of a bundle, None if there is none."""
@@ -91,7 +103,10 @@ class PullExecutor:
 
 
 def _age(path: Path) -> tuple[int, str]:
-    return path.stat().st_mtime_ns, path.name
+    try:
+        return path.stat().st_mtime_ns, path.name
+    except FileNotFoundError:
+        return 0, path.name
 
 
 def _put(path: Path, data: bytes) -> None:

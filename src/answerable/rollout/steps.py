@@ -73,11 +73,12 @@ class HostSteps:
 
     def done_of(self, rollout: str, hosts: Iterable[str]) -> set[tuple[str, str]]:
         """Give the pairs of host and step that are done for these hosts."""
-        low, high = min(hosts := list(hosts)), max(hosts)
         wanted = set(hosts)
+        if not wanted:
+            return set()
         with self._open() as database:
             query = "SELECT host, step FROM host_step WHERE rollout = ? AND host BETWEEN ? AND ?"
-            found = database.execute(query, (rollout, low, high)).fetchall()
+            found = database.execute(query, (rollout, min(wanted), max(wanted))).fetchall()
         return {(host, step) for host, step in found if host in wanted}
 
     def count(self, rollout: str, step: str) -> int:

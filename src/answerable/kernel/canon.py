@@ -1,7 +1,7 @@
 """One spelling for every signed structure, and closed shapes for them.
 
-Canonical JSON here is: UTF-8, keys sorted, no white space, no duplicate keys, integers of at most
-sixteen digits, no floats; characters are not escaped unless JSON demands it. A text is accepted
+Canonical JSON here is: UTF-8, keys sorted, no white space, no duplicate keys, integers below
+2**53, no floats; characters are not escaped unless JSON demands it. A text is accepted
 only if writing it again gives the same bytes, so the bytes that were signed are the bytes that are
 read, and two texts never mean the same. Example: `{"a":[1,true],"b":"é"}`.
 
@@ -10,28 +10,23 @@ Left out: Unicode normalisation (strings are compared as bytes).
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 from answerable.kernel.errors import Refused, demand
 
 Json = Any
 
-_PRINT = r"[^\x00-\x20\x7f]"
 _WORDS = {
-    word: re.compile(pattern)
-    for word, pattern in {
-        "hex": r"[0-9a-f]{64}",
-        "hex?": r"(?:[0-9a-f]{64})?",
-        "nonce": r"[0-9a-f]{32}",
-        "id": r"[a-z0-9][a-z0-9._-]{0,63}",
-        "id?": r"(?:[a-z0-9][a-z0-9._-]{0,63})?",
-        "zone": r"[a-z0-9][a-z0-9._-]{0,63}|\*",
-        "name": _PRINT + "{1,255}",
-        "vkey": _PRINT + "{1,4096}",
-        "text": r"[^\x00-\x09\x0b-\x1f\x7f]{0,4096}",
-        "note": r"(?s:.{0,60000})",
-        "order": r"(?s:.{0,262144})",
-    }.items()
+    "hex": r"[0-9a-f]{64}",
+    "nonce": r"[0-9a-f]{32}",
+    "id": r"[a-z0-9][a-z0-9._-]{0,63}",
+    "zone": r"[a-z0-9][a-z0-9._-]{0,63}|\*",
+    "name": r"[^\x00-\x20\x7f]{1,255}",
+    "vkey": r"[^\x00-\x20\x7f]{1,4096}",
+    "text": r"[^\x00-\x09\x0b-\x1f\x7f]{0,4096}",
+    "note": r"(?s:.{0,60000})",
+    "order": r"(?s:.{0,262144})",
 }
 
 
@@ -45,10 +40,6 @@ def encode(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= 16 else _no(digits)
-
-
 def _no(word: str) -> Any:  # noqa: ANN401  it never returns
     raise ValueError(word)
 
@@ -60,35 +51,35 @@ def decode(data: bytes, limit: int) -> Json:
         Refused: `too_large`, or `malformed` for anything that is not the one spelling.
     """
     demand(len(data) <= limit, "too_large", f"{len(data)} bytes where {limit} are allowed")
-    try:
+    with suppress(ValueError, RecursionError):
         text = data.decode()
-        value = json.loads(text, parse_int=_integer, parse_float=_no, parse_constant=_no)
+        value = json.loads(text, parse_float=_no, parse_constant=_no)
         if encode(value) == text:
             return value
-    except (ValueError, RecursionError):
-        pass
     raise Refused("malformed", "not canonical JSON")
 
 
 def conforms(value: Json, form: Json) -> bool:
     """Tell whether a decoded value has a shape.
 
-    A shape is a word (`hex`, `id`, `text`, `int`, `bool`, `any`, ...), a tuple of allowed strings,
-    a list of one shape (a list of such), a dict (a closed object), or a dict of one key `*` (a map
-    from ids or `*` to such).
+    A shape is a word (`hex`, `int`, `bool`, `any`, ...; with `?` it may be empty), a tuple of
+    alternatives (all strings that are themselves allowed, or all shapes), a list of one shape (a
+    list of such), a dict (a closed object), or a dict of one key `*` (a map from ids or `*`).
     """
     if isinstance(form, list):
         return isinstance(value, list) and all(conforms(item, form[0]) for item in value)
-    if isinstance(form, dict) and isinstance(value, dict):
-        if "*" in form:
-            return all(conforms(k, "zone") and conforms(v, form["*"]) for k, v in value.items())
-        return value.keys() == form.keys() and all(conforms(value[k], form[k]) for k in form)
-    if isinstance(form, dict | tuple):
-        return isinstance(form, tuple) and value in form
+    if isinstance(form, tuple):
+        return value in form or any(conforms(value, one) for one in form if type(one) is dict)
+    if isinstance(form, dict):
+        if "*" in form and isinstance(value, dict):
+            form = {k: form["*"] for k in value if conforms(k, "zone")}
+        same = isinstance(value, dict) and value.keys() == form.keys()
+        return same and all(conforms(value[k], form[k]) for k in form)
     if form in ("int", "bool", "any"):
         number = type(value) is int and 0 <= value < 1 << 53
         return form == "any" or (number if form == "int" else isinstance(value, bool))
-    return isinstance(value, str) and _WORDS[form].fullmatch(value) is not None
+    empty = form[-1] == "?" and value == ""
+    return empty or (isinstance(value, str) and bool(re.fullmatch(_WORDS[form.rstrip("?")], value)))
 
 
 def read(data: bytes, limit: int, form: Json) -> Json:

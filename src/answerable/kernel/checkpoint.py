@@ -1,38 +1,38 @@
-"""Checkpoints and what a quorum of guards says about them.
+r"""Checkpoints and what a quorum of guards says about them.
 
 A checkpoint (c2sp.org/tlog-checkpoint) is a note whose text is three lines: origin, size in
 decimal, base64 of the root; extension lines are refused, since type 0x06 does not cover them.
 Signatures: a log's 0x01 over the text and its 0x06; a guard's cosignatures 0x04 and 0x06
 (c2sp.org/tlog-cosignature), payload = u64 time || signature, where
 
-* 0x04 signs `cosignature/v1\\ntime <t>\\n` || text;
-* 0x06 signs `subtree/v1\\n\\0` || u8-length name || u64 t || u8-length origin || u64 0 || u64 size || root.
+* 0x04 signs `cosignature/v1\ntime <t>\n` || text;
+* 0x06 signs `subtree/v1\n\0` || u8-length name || u64 t || u8-length origin || u64 0 || u64 size
+  || root.
 
 A log may put time 0 into its own 0x06. A guard counts only with both kinds over the same
 checkpoint, once, with the later of its two times for the past and the earlier for the present. Of
-n guards with f liars, q = ceil((n+f+1)/2) count. Example text: `log.example/a\\n0\\n47DEQpj8HBS...=\\n`.
+n guards with f liars, q = ceil((n+f+1)/2) count. Example: `log.example/a`, `0`,
+`47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=`, each with its LF.
 """
 
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from struct import pack, unpack_from
+from struct import pack
+from typing import NamedTuple
 
 from answerable.kernel.errors import demand
 from answerable.kernel.merkle import EMPTY, HASH
-from answerable.kernel.note import COSIGNATURE, ED25519, Key, Note, Signer, signature_holds, unbase64
+from answerable.kernel.note import COSIGNATURE, Key, Note, signature_holds, unbase64
 
+# One party's two keys, Ed25519 (0x01 or 0x04) and ML-DSA-44 (0x06); both must sign.
 Pair = tuple[Key, Key]
-"""One party's two keys, Ed25519 (0x01 or 0x04) and ML-DSA-44 (0x06); both must sign."""
 _TEXT = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,17})\n([^\n]+)\n")
-TIME_MAX = (1 << 63) - 1
-CHECKPOINT = 262_144
-"""Largest checkpoint note that is read, bytes (64 lines of type 0x06)."""
+# Largest timestamp; largest checkpoint note that is read, bytes (64 lines of type 0x06).
+TIME_MAX, CHECKPOINT = (1 << 63) - 1, 262_144
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """Origin, number of leaves, root hash."""
 
     origin: str
@@ -69,49 +69,25 @@ def cosignature_message(kind: int, name: str, time: int, text: bytes) -> bytes:
     return head + bytes([len(origin)]) + origin + pack(">QQ", 0, at.size) + at.root
 
 
-def cosign(checkpoint: Checkpoint, time: int, *signers: Signer) -> str:
-    """Spell signature lines over a checkpoint: 0x01, 0x04 and 0x06 keys alike."""
-    lines, text = "", checkpoint.text().encode()
-    for signer in signers:
-        kind, name = signer.key.kind, signer.key.name
-        stamp = b"" if kind == ED25519 else pack(">Q", time)
-        message = cosignature_message(kind, name, time, text) if stamp else text
-        lines += signer.line(stamp + signer.sign_raw(message))
-    return lines
-
-
 def check_cosignature(key: Key, text: bytes, payload: bytes) -> bool:
-    """Check a payload of type 0x01, 0x04 or 0x06 over a checkpoint's text."""
-    if key.kind == ED25519:
-        return signature_holds(key.kind, key.public, payload, text)
+    """Check a payload of type 0x04 or 0x06 over a checkpoint's text."""
     time = int.from_bytes(payload[:8], "big")
-    if time > TIME_MAX or len(key.name.encode()) > 255:
-        return False
     message = cosignature_message(key.kind, key.name, time, text)
-    return signature_holds(key.kind, key.public, payload[8:], message)
+    return time <= TIME_MAX and signature_holds(key.kind, key.public, payload[8:], message)
 
 
-@dataclass(frozen=True)
-class Cosigned:
+class Cosigned(NamedTuple):
     """A checkpoint that a quorum cosigned; made only by `cosigned`.
 
-    `past` is the time by which it surely existed, `present` a time that had surely come when it
-    was signed (POSIX seconds); a liar can only delay either.
+    `past` is the time by which it surely existed: the largest of the smallest quorum; `present` a
+    time that had surely come: the smallest of the largest quorum (POSIX seconds). A liar can only
+    delay either. `who` are the guards.
     """
 
     checkpoint: Checkpoint
-    times: Mapping[str, tuple[int, int]]
-    quorum: int
-
-    @property
-    def past(self) -> int:
-        """The largest time of the quorum counted, smallest quorum possible."""
-        return sorted(later for _, later in self.times.values())[self.quorum - 1]
-
-    @property
-    def present(self) -> int:
-        """The smallest time of the quorum counted, largest quorum possible."""
-        return sorted(earlier for earlier, _ in self.times.values())[-self.quorum]
+    past: int
+    present: int
+    who: frozenset[str]
 
 
 def cosigned(data: bytes, origin: str, guards: Mapping[str, Pair], quorum: int) -> Cosigned:
@@ -122,25 +98,13 @@ def cosigned(data: bytes, origin: str, guards: Mapping[str, Pair], quorum: int) 
     """
     note = Note(data, CHECKPOINT)
     text, good = note.open([key for pair in guards.values() for key in pair], check_cosignature)
-    checkpoint, times = parse_checkpoint(text), {}
+    checkpoint, times = parse_checkpoint(text), dict[str, list[int]]()
     demand(checkpoint.origin == origin, "wrong_origin", f"`{checkpoint.origin}`, not `{origin}`")
     for guard, pair in guards.items():
         ids = {(key.name, key.id) for key in pair if key in good}
         stamps = [int.from_bytes(p[:8], "big") for name, key, p in note.lines if (name, key) in ids]
         if len(ids) == len(pair) and min(stamps) > 0:
-            times[guard] = (min(stamps), max(stamps))
+            times[guard] = sorted(stamps)
     demand(len(times) >= quorum, "no_quorum", f"{len(times)} guards cosigned, {quorum} must")
-    return Cosigned(checkpoint, times, quorum)
-
-
-def log_signed(data: bytes, origin: str, keys: Pair) -> Checkpoint:
-    """Open a checkpoint that a log signed with both of its keys.
-
-    Raises:
-        Refused: `malformed`, `too_large`, `bad_signature` or `wrong_origin`.
-    """
-    text, good = Note(data, CHECKPOINT).open(keys, check_cosignature)
-    checkpoint = parse_checkpoint(text)
-    demand(checkpoint.origin == origin, "wrong_origin", f"`{checkpoint.origin}`, not `{origin}`")
-    demand(len(good) == len(keys), "bad_signature", "a log signs with Ed25519 and ML-DSA-44")
-    return checkpoint
+    past, present = sorted(t[-1] for t in times.values()), sorted(t[0] for t in times.values())
+    return Cosigned(checkpoint, past[quorum - 1], present[-quorum], frozenset(times))

@@ -11,21 +11,18 @@ from collections.abc import Mapping
 from answerable.kernel.canon import Json, conforms
 from answerable.kernel.errors import Refused
 
-DEPTH = 8
-"""Deepest nesting of a condition."""
 
-
-def holds(condition: Json, facts: Mapping[str, Json], depth: int = DEPTH) -> bool:
-    """Evaluate a condition over facts, every part of it.
+def holds(condition: Json, facts: Mapping[str, Json], depth: int = 8) -> bool:
+    """Evaluate a condition over facts, every part of it, at most `depth` levels deep.
 
     Raises:
         Refused: `not_covered` if it is no condition, or a fact that it names is unknown.
     """
     match condition:
         case {"all": [_, *_] as parts, **rest} if not rest and depth:
-            return all([holds(part, facts, depth - 1) for part in parts])
+            return all([holds(part, facts, depth - 1) for part in parts])  # noqa: C419  each is read
         case {"any": [_, *_] as parts, **rest} if not rest and depth:
-            return any([holds(part, facts, depth - 1) for part in parts])
+            return any([holds(part, facts, depth - 1) for part in parts])  # noqa: C419  each is read
         case {"not": part, **rest} if not rest and depth:
             return not holds(part, facts, depth - 1)
         case {"fact": str(name), "in": list(allowed), **rest} if not rest:

@@ -7,31 +7,30 @@ SHA-256(name || 0x0A || type || public key)[:4]. Types: 0x01 Ed25519 over the te
 cosignatures (checkpoint.py), 0xff with `answerable/sshsig/v1` and LF before the SSH public key
 (sshsig.py). The text is given out only by `Note.open`, after its signatures were checked.
 
-Example line: `— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngot
-S8hw6mK2x6TQ8+6q8y9bQ==` (one line; c2sp.org).
+Example line, cut: `— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZ...` (c2sp.org).
 """
 
 import base64
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from answerable.kernel.errors import demand
 
 ED25519, COSIGNATURE, MLDSA44, OTHER = 0x01, 0x04, 0x06, 0xFF
-SSH_TAG = b"answerable/sshsig/v1\n"
-ENTRY = 65_535
-"""Largest note that fits a C2SP entry bundle, bytes."""
-LINES = 64
-"""Most signature lines that are read."""
+# Largest note that fits a C2SP entry bundle, bytes; most signature lines; bytes of a key id.
+ENTRY, LINES, ID = 65_535, 64, 4
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_LINE = re.compile(r"\u2014 ([^\s+]+) (\S+)")
+_VKEY = re.compile(r"([!-*,-~]{1,255})\+([0-9a-f]{8})\+(\S+)")
+Check = Callable[["Key", bytes, bytes], bool]
 _PUBLIC = {ED25519: 32, COSIGNATURE: 32, MLDSA44: 1312}
 
 
@@ -43,11 +42,10 @@ def _public(kind: int, raw: bytes) -> Ed25519PublicKey | MLDSA44PublicKey:
 
 def signature_holds(kind: int, raw: bytes, signature: bytes, message: bytes) -> bool:
     """Tell whether a raw Ed25519 or ML-DSA-44 signature (empty context) is good."""
-    try:
+    with suppress(InvalidSignature, ValueError):
         _public(kind, raw).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+        return True
+    return False
 
 
 def unbase64(text: str) -> bytes:
@@ -63,28 +61,22 @@ def unbase64(text: str) -> bytes:
     return data
 
 
-@dataclass(frozen=True)
-class Key:
-    """A verifier key: name, signature type, raw public key (for 0xff the SSH wire form)."""
+class Key(NamedTuple):
+    """A verifier key: name, signature type, raw public key (for 0xff see sshsig.py)."""
 
     name: str
     kind: int
     public: bytes
 
-    @cached_property
+    @property
     def id(self) -> bytes:
         """The four bytes that stand before a signature."""
-        tag = SSH_TAG if self.kind == OTHER else b""
-        return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + tag + self.public).digest()[:4]
+        return sha256(b"%s\n%c%s" % (self.name.encode(), self.kind, self.public)).digest()[:ID]
 
     def vkey(self) -> str:
         """Spell the key as C2SP does: `name+hex8+base64(type||key)`."""
         blob = base64.b64encode(bytes([self.kind]) + self.public).decode()
         return f"{self.name}+{self.id.hex()}+{blob}"
-
-
-def _good_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() or c < " " for c in name)
 
 
 def parse_vkey(text: str) -> Key:
@@ -93,47 +85,12 @@ def parse_vkey(text: str) -> Key:
     Raises:
         Refused: `malformed`, or `bad_key`, also when the key id does not belong to the key.
     """
-    parts = text.split("+", 2)
-    blob = unbase64(parts[2]) if len(parts) == 3 else b""
-    known = blob and _PUBLIC.get(blob[0]) == len(blob) - 1
-    demand(known and _good_name(parts[0]), "bad_key", "not a verifier key of type 1, 4 or 6")
-    key = Key(parts[0], blob[0], blob[1:])
-    demand(key.id.hex() == parts[1], "bad_key", f"`{parts[1]}` is not the id of this key")
+    found = _VKEY.fullmatch(text)
+    name, key_id, blob = found.groups() if found else ("", "", "AA==")
+    key = Key(name, unbase64(blob)[0], unbase64(blob)[1:])
+    sound = _PUBLIC.get(key.kind) == len(key.public) and key.id.hex() == key_id
+    demand(sound, "bad_key", "not a verifier key of type 1, 4 or 6 with its own id")
     return key
-
-
-@dataclass(frozen=True)
-class Signer:
-    """A private key: its verifier key, and what makes raw signatures."""
-
-    key: Key
-    sign_raw: Callable[[bytes], bytes]
-
-    @staticmethod
-    def from_seed(name: str, kind: int, seed: bytes) -> "Signer":
-        """Make a signer of type 0x01, 0x04 or 0x06 from a 32-byte seed."""
-        ml, ed = MLDSA44PrivateKey.from_seed_bytes, Ed25519PrivateKey.from_private_bytes
-        private = ml(seed) if kind == MLDSA44 else ed(seed)
-        return Signer(Key(name, kind, private.public_key().public_bytes_raw()), private.sign)
-
-    def line(self, payload: bytes) -> str:
-        """Spell one signature line with its final LF."""
-        return signature_line(self.key, payload)
-
-
-def signature_line(key: Key, payload: bytes) -> str:
-    """Spell one signature line with its final LF."""
-    return f"\u2014 {key.name} {base64.b64encode(key.id + payload).decode()}\n"
-
-
-def sign(text: str, *signers: Signer) -> bytes:
-    """Make a note signed with type 0x01 keys; the text ends in LF."""
-    assert text.endswith("\n") and all(s.key.kind == ED25519 for s in signers)
-    return (text + "\n" + "".join(s.line(s.sign_raw(text.encode())) for s in signers)).encode()
-
-
-Check = Callable[[Key, bytes, bytes], bool]
-"""(key, text, payload) -> good; how a key's payload covers the text."""
 
 
 def plain(key: Key, text: bytes, payload: bytes) -> bool:
@@ -176,8 +133,7 @@ class Note:
 
 
 def _line(line: str) -> tuple[str, bytes, bytes]:
-    parts = line.split(" ")
-    sound = len(parts) == 3 and parts[0] == "\u2014" and _good_name(parts[1])
-    blob = unbase64(parts[2]) if sound else b""
-    demand(len(blob) > 4, "malformed", "not a signature line")
-    return parts[1], blob[:4], blob[4:]
+    found = _LINE.fullmatch(line)
+    name, blob = found.groups() if found else ("", "")
+    demand(len(raw := unbase64(blob)) > ID, "malformed", "not a signature line")
+    return name, raw[:ID], raw[ID:]

@@ -2,41 +2,39 @@
 
 An order is one host's part of a plan: typed actions of a closed schema, never a path, flag or shell
 string. Its text is a leaf of its ring's tree, whose root stands in the notice. `changes` are done
-in their order; `undo` is what reverses them, each change with its own id, risk and cause.
+in their order; `undo` is what reverses them, each change with its own id, risk and cause. An undo
+names an upgrade of the same order and moves exactly its packages exactly back.
 """
 
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
-from answerable.kernel.canon import Json, conforms, read, shape
-from answerable.kernel.errors import Refused, demand
+from answerable.kernel.canon import Json, conforms, decode, read, shape
+from answerable.kernel.errors import demand
 
-BUNDLE = 1_048_576
-"""Largest bundle that is read, bytes."""
-ORDER = 262_144
-"""Largest order that is read, bytes."""
-CHANGES = 256
-"""Most changes in one order."""
+# Largest bundle and largest order that are read, bytes; most changes in an order.
+BUNDLE, ORDER, CHANGES = 1_048_576, 262_144, 256
 
-_RISK, _MOVE = ("low", "medium", "high"), "name:name from:name to:name sha256:hex "
-_MORE = {
-    "snapshot": shape(""),
-    "upgrade": shape("ecosystem:name", packages=[shape(_MOVE + "for:text", advisories=["hex"])]),
-    "restart": shape("unit:id"),
-    "health": shape("check:id"),
-    "reboot": shape(""),
-    "undo": shape("undoes:id ecosystem:name", packages=[shape(_MOVE)]),
-}
-_ACTIONS = {t: shape("id:id type:id caused_by:id?", risk=_RISK, **m) for t, m in _MORE.items()}
-_ALLOWED = {"changes": _MORE.keys() - {"undo"}, "undo": {"undo", "restart", "health"}}
-_ORDER = shape("fleet:hex host:id instance:hex ring:int", changes=["any"], undo=["any"])
+_MOVE = "name:name from:name to:name sha256:hex "
+
+
+def _action(kind: str, words: str = "", **more: Json) -> Json:
+    risk = ("low", "medium", "high")
+    return shape(f"id:id caused_by:id? {words}", type=(kind,), risk=risk, **more)
+
+
+_SAME = (_action("restart", "unit:id"), _action("health", "check:id"))
+_FORTH = shape(_MOVE + "for:text", advisories=["hex"])
+_UPGRADE = _action("upgrade", "ecosystem:name", packages=[_FORTH])
+_UNDO = _action("undo", "undoes:id ecosystem:name", packages=[shape(_MOVE)])
+_ORDER = shape("fleet:hex host:id instance:hex ring:int", undo=[(_UNDO, *_SAME)],
+               changes=[(_action("snapshot"), _UPGRADE, *_SAME, _action("reboot"))])  # fmt: skip
 _FACT = shape("fact:text release:hex index:int", path=["hex"])
 _BUNDLE = shape("order:order index:int notice:hex checkpoint:note authorization_checkpoint:note",
                 path=["hex"], facts=[_FACT])  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """A bundle taken apart: well-formed, not yet believed; `hash` is the order text's SHA-256."""
 
     body: Json
@@ -49,11 +47,10 @@ class Bundle:
         Raises:
             Refused: `action_not_allowed` if the order has no such change.
         """
-        for part in _ALLOWED:
-            for one in self.order[part]:
-                if one["id"] == change:
-                    return one, part
-        raise Refused("action_not_allowed", f"the order has no change `{change}`")
+        parts = [(one, part) for part in ("changes", "undo") for one in self.order[part]]
+        found = [pair for pair in parts if pair[0]["id"] == change]
+        demand(found, "action_not_allowed", f"the order has no change `{change}`")
+        return found[0]
 
 
 def read_order(text: str) -> Json:
@@ -62,18 +59,21 @@ def read_order(text: str) -> Json:
     Raises:
         Refused: `too_large`, `malformed`, or `action_not_allowed` for anything outside the schema.
     """
-    order = read(text.encode(), ORDER, _ORDER)
-    sound = [
-        isinstance(one, dict)
-        and one.get("type") in list(allowed)
-        and conforms(one, _ACTIONS[one["type"]])
-        for part, allowed in _ALLOWED.items()
-        for one in order[part]
-    ]
-    demand(order["changes"] and all(sound), "action_not_allowed", "an action outside the schema")
-    ids = {one["id"] for one in order["changes"] + order["undo"]}
-    demand(len(ids) == len(sound) <= CHANGES, "malformed", "change ids must differ")
+    order = decode(text.encode(), ORDER)
+    demand(conforms(order, _ORDER), "action_not_allowed", "an order outside the closed schema")
+    changes = order["changes"] + order["undo"]
+    sound = len({one["id"] for one in changes}) == len(changes) <= CHANGES
+    demand(sound, "malformed", "too many changes, or two of one id")
+    forth = {one["id"]: _moves(one, "from", "to") for one in order["changes"]}
+    moves = [(one, forth.get(one["undoes"])) for one in order["undo"] if one["type"] == "undo"]
+    exact = all(_moves(one, "to", "from") == moved for one, moved in moves)
+    demand(exact, "action_not_allowed", "an undo moves an upgrade of this order exactly back")
     return order
+
+
+def _moves(change: Json, old: str, new: str) -> list[tuple[str, ...]]:
+    ecosystem = change.get("ecosystem", "")
+    return [(ecosystem, p["name"], p[old], p[new]) for p in change.get("packages", ())]
 
 
 def read_bundle(data: bytes) -> Bundle:

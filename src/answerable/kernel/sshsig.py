@@ -14,35 +14,27 @@ from struct import pack
 from answerable.kernel.errors import demand
 from answerable.kernel.note import ED25519, OTHER, Key, signature_holds, unbase64
 
-MAGIC = b"SSHSIG"
-PLAIN, FIDO = b"ssh-ed25519", b"sk-ssh-ed25519@openssh.com"
-USER_VERIFIED = 0x04
+TAG = b"answerable/sshsig/v1\n"
+MAGIC, PLAIN, FIDO = b"SSHSIG", b"ssh-ed25519", b"sk-ssh-ed25519@openssh.com"
+USER_VERIFIED, TAIL, RAW = 0x04, 5, 32
 
 
-def _take(data: bytes) -> tuple[bytes, bytes]:
-    size = int.from_bytes(data[:4], "big")
-    demand(4 <= len(data) >= size + 4, "malformed", "an SSH string runs past its end")
-    return data[4 : 4 + size], data[4 + size :]
-
-
-def _fields(data: bytes, count: int) -> list[bytes]:
-    fields = []
-    for _ in range(count):
-        field, data = _take(data)
-        fields.append(field)
-    demand(not data, "malformed", "bytes after the last SSH string")
-    return fields
-
-
-def _string(data: bytes) -> bytes:
-    return pack(">I", len(data)) + data
+def _strings(data: bytes, count: int) -> list[bytes]:
+    found = []
+    while data:
+        end = 4 + int.from_bytes(data[:4], "big")
+        demand(len(data) >= end, "malformed", "an SSH string runs past its end")
+        found.append(data[4:end])
+        data = data[end:]
+    demand(len(found) == count, "malformed", f"{len(found)} SSH strings where {count} belong")
+    return found
 
 
 def _public(wire: bytes) -> tuple[bytes, bytes, bytes]:
-    kind = _take(wire)[0]
-    fields = _fields(wire, 3 if kind == FIDO else 2)
-    demand(kind in (PLAIN, FIDO) and len(fields[1]) == 32, "bad_key", "not an Ed25519 SSH key")
-    return kind, fields[1], fields[-1]
+    fields = _strings(wire, 3 if wire[4:].startswith(FIDO) else 2)
+    sound = fields[0] in (PLAIN, FIDO) and len(fields[1]) == RAW
+    demand(sound, "bad_key", "not an Ed25519 SSH key")
+    return fields[0], fields[1], fields[-1]
 
 
 def person_key(person: str, line: str) -> Key:
@@ -54,7 +46,7 @@ def person_key(person: str, line: str) -> Key:
     parts = line.split(" ")
     wire = unbase64(parts[1]) if len(parts) > 1 else b""
     demand(_public(wire)[0] == parts[0].encode(), "bad_key", f"the SSH key of `{person}`")
-    return Key(person, OTHER, wire)
+    return Key(person, OTHER, TAG + wire)
 
 
 def check_sshsig(key: Key, text: bytes, payload: bytes, namespace: str) -> bool:
@@ -66,19 +58,19 @@ def check_sshsig(key: Key, text: bytes, payload: bytes, namespace: str) -> bool:
         Refused: `malformed`, or `no_user_verification` for a FIDO signature made by touch alone.
     """
     demand(payload[:10] == MAGIC + pack(">I", 1), "malformed", "not an SSH signature of version 1")
-    wire, space, reserved, digest, signature = _fields(payload[10:], 5)
-    if wire != key.public or space != namespace.encode() or digest not in (b"sha256", b"sha512"):
+    wire, space, reserved, digest, signature = _strings(payload[10:], 5)
+    same = TAG + wire == key.public and space == namespace.encode()
+    if not same or digest not in (b"sha256", b"sha512"):
         return False
-    hashed = hashlib.new(digest.decode(), text).digest()
-    message = MAGIC + b"".join(map(_string, (space, reserved, digest, hashed)))
+    signed = (space, reserved, digest, hashlib.new(digest.decode(), text).digest())
+    message = MAGIC + b"".join(pack(">I", len(part)) + part for part in signed)
     kind, public, application = _public(wire)
-    name, rest = _take(signature)
-    raw, tail = _take(rest)
+    end = len(signature) - (TAIL if kind == FIDO else 0)
+    (name, raw), tail = _strings(signature[:end], 2), signature[end:]
     if kind == FIDO:
         message = hashlib.sha256(application).digest() + tail + hashlib.sha256(message).digest()
-    sound = name == kind and len(tail) == (5 if kind == FIDO else 0)
-    if not sound or not signature_holds(ED25519, public, raw, message):
+    if name != kind or not signature_holds(ED25519, public, raw, message):
         return False
-    verified = kind == PLAIN or tail[0] & USER_VERIFIED
-    demand(verified, "no_user_verification", f"`{key.name}` touched the key but gave no PIN")
+    alone = kind == FIDO and not tail[0] & USER_VERIFIED
+    demand(not alone, "no_user_verification", f"`{key.name}` touched the key but gave no PIN")
     return True

@@ -21,9 +21,9 @@ from answerable.kernel.note import (
     COSIGNATURE,
     ED25519,
     MLDSA44,
-    OTHER,
     Key,
 )
+from answerable.kernel.sshsig import person_key
 from answerable.keys.sign import Signer, cosign, sign_note, signature_line
 from tests.conformance import rfc6962
 from tests.conformance.authenticator import PRESENT, SshKey
@@ -106,7 +106,7 @@ def keys(book: Book) -> Vectors:
         spelt = {"id": signer.key.id.hex(), "name": name, "vkey": signer.key.vkey()}
         good.append({**spelt, "seed": seed(f"{name} {kind}").hex(), "type": kind})
     people = [
-        {"id": Key(name, OTHER, key.wire).id.hex(), "line": key.line, "name": name}
+        {"id": person_key(name, key.line).id.hex(), "line": key.line, "name": name}
         for name, key in PEOPLE.items()
     ]
     name, key_id, material = str(good[0]["vkey"]).split("+", 2)

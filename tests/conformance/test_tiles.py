@@ -1,16 +1,22 @@
 """A published log convinces an auditor that we did not write, and no changed copy of it does."""
 
 import shutil
-from collections.abc import Callable
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import uvicorn
 
-from tests.conformance.export import Exported, export, moved
+from answerable.ledger.admission import AuthorityGate, ReportGate
+from answerable.ledger.app import make_app
+from answerable.ledger.log import Log
+from answerable.ledger.proofs import TileTree, consistency, inclusion
+from tests.conformance.export import Exported, export, moved, published
 from tests.conformance.foreign import Answer, ask, unb64
 from tests.conformance.make_vectors import ORIGIN
 
@@ -38,16 +44,9 @@ def test_auditor_accepts_the_export(verifier: Path, tmp_path: Path, size: int) -
     log = export(tmp_path, size)
     (answer,) = ask(verifier, audit(log))
     assert answer["ok"], answer
-    assert (answer["size"], unb64(answer["root"])) == (log.size, log.root)
+    assert (answer["size"], unb64(answer["root"])) == (log.head.size, log.head.root)
     assert (answer["bundles"], answer["tiles"]) == ((size + 255) // 256, levels(size))
     assert sorted(one["type"] for one in answer["verified"]) == [1, 4, 4, 4, 4, 6, 6, 6, 6, 6]
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """A file server that says nothing."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is given
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -170,15 +169,65 @@ def test_unchanged_copy_and_older_partial_tiles_are_accepted(
     assert answer["ok"], answer
 
 
-def test_auditor_accepts_the_log_over_http(verifier: Path, log: Exported) -> None:
-    """A foreign client audits the log from a server, by the paths that tlog-tiles gives."""
-    handler = partial(Quiet, directory=str(log.folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        (answer,) = ask(verifier, audit(log, url=f"http://127.0.0.1:{server.server_port}/"))
-        server.shutdown()
+@contextmanager
+def served(log: Log) -> Iterator[str]:
+    """Serve a log as the log server does; give the address of its prefix."""
+    gate = SimpleNamespace(log=log)
+    app = make_app(cast("AuthorityGate", gate), cast("ReportGate", gate), {})
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/authority/"
+        server.should_exit = True
+        thread.join()
+
+
+def test_auditor_accepts_the_log_server(verifier: Path, tmp_path: Path) -> None:
+    """A foreign client audits the log from its server, by the paths that tlog-tiles gives."""
+    with published(tmp_path, 300) as (log, keys), served(log) as url:
+        spelt = [key.vkey() for key in keys]
+        job = {"op": "audit", "url": url, "origin": ORIGIN, "keys": spelt}
+        (answer,) = ask(verifier, job)
     assert answer["ok"], answer
-    assert answer["size"] == log.size
+    assert (answer["size"], answer["bundles"], answer["tiles"]) == (300, 2, 3)
+
+
+def test_export_to_the_same_folder_grows_it(verifier: Path, tmp_path: Path) -> None:
+    """A folder exported to before stands for the larger log, older partial tiles and all."""
+    export(tmp_path / "old", 300)
+    shutil.copytree(tmp_path / "old" / "static", tmp_path / "new" / "static")
+    grown = export(tmp_path / "new", 513)
+    assert (grown.folder / "tile/0/001.p/44").exists()
+    (answer,) = ask(verifier, audit(grown))
+    assert answer["ok"], answer
+
+
+def test_proofs_from_tiles_agree_with_go(verifier: Path, tmp_path: Path) -> None:
+    """Proofs that a foreign client makes from our tiles are those that our log makes."""
+    log = export(tmp_path, 700)
+    tree = TileTree(lambda level, index: tile(log.folder, level, index))
+    cases = [(0, 1), (255, 256), (256, 257), (511, 600), (699, 700)]
+    jobs = [
+        {"op": "tiles", "dir": str(log.folder), "size": 700, "index": index, "old": old}
+        for index, old in cases
+    ]
+    for (index, old), answer in zip(cases, ask(verifier, *jobs), strict=True):
+        assert answer["ok"], answer
+        made = [unb64(step) for step in answer.get("inclusion", [])]
+        assert made == inclusion(tree.subtree, index, 700)
+        grown = [unb64(step) for step in answer.get("consistency", [])]
+        assert grown == consistency(tree.subtree, old, 700)
+
+
+def tile(folder: Path, level: int, index: int) -> bytes:
+    """Read a tile's hashes so far from an export."""
+    found = list((folder / "tile" / str(level)).glob(f"{index:03}")) or list(
+        (folder / "tile" / str(level)).glob(f"{index:03}.p/*")
+    )
+    return found[0].read_bytes() if found else b""
 
 
 def test_keys_must_be_the_right_ones(verifier: Path, log: Exported) -> None:

@@ -25,6 +25,7 @@ from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.merkle import Tree, leaf_hash
 from answerable.kernel.order import BUNDLE, read_order
+from answerable.ledger.proofs import inclusion
 
 PLAN = 256 << 20
 """Largest plan that is read, bytes."""
@@ -162,7 +163,7 @@ class Plan:
 
 def _order(text: object) -> Json:
     if not isinstance(text, str):
-        raise Refused("malformed", "an order is text")
+        raise NoPlan("not a plan: an order is text")
     return read_order(text)
 
 
@@ -254,12 +255,4 @@ def _proven(name: str, snapshots: Sequence[Snapshot]) -> Json:
 
 
 def _path(tree: Tree, index: int) -> list[str]:
-    """Prove that a leaf is in a tree (RFC 6962 2.1.1), the nearest sibling first."""
-    path: list[str] = []
-    start, end = 0, tree.size
-    while end - start > 1:
-        split = start + (1 << (end - start - 1).bit_length() - 1)
-        left = index < split
-        path.append((tree.subtree(split, end) if left else tree.subtree(start, split)).hex())
-        start, end = (start, split) if left else (split, end)
-    return path[::-1]
+    return [step.hex() for step in inclusion(tree.subtree, index, tree.size)]

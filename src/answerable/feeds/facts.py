@@ -16,12 +16,14 @@ from functools import cached_property
 
 from answerable.host import versions
 from answerable.kernel import canon, merkle
-from answerable.kernel.errors import Refused
+from answerable.kernel.errors import demand
 
 FACT = 4_096
 """Largest fact, characters; what a host's kernel reads."""
 CVES = 180
 """Most flaws that one advisory names; the rest of a longer list is left out."""
+TENTHS = 100
+"""Highest score, in tenths."""
 URGENCIES = ("unknown", "low", "medium", "high", "critical")
 """In rising order."""
 _ADVISORY = {
@@ -111,16 +113,16 @@ def read(text: str) -> Fact:
         Refused: `too_large` or `malformed`.
     """
     value = canon.decode(text.encode(errors="surrogatepass"), FACT)
-    kind = value.pop("kind", "") if isinstance(value, dict) else ""
-    if kind == "artefact" and canon.conforms({**value, "kind": kind}, _ARTEFACT):
-        return _versioned(Artefact(**value), value["version"])
-    if kind == "advisory" and canon.conforms({**value, "kind": kind}, _ADVISORY):
-        cves, score = tuple(value["cves"]), value["cvss"]
-        if len(cves) <= CVES and type(score) is int and -1 <= score <= 100:  # noqa: PLR2004
-            return _versioned(Advisory(**{**value, "cves": cves}), value["fixed"])
-    raise Refused("malformed", "neither an advisory nor an artefact")
-
-
-def _versioned(fact: Fact, version: str) -> Fact:
-    versions.key(fact.ecosystem, version)
-    return fact
+    kind = value.get("kind") if isinstance(value, dict) else None
+    advisory, artefact = kind == "advisory", kind == "artefact"
+    demand(advisory or artefact, "malformed", "neither an advisory nor an artefact")
+    demand(canon.conforms(value, _ADVISORY if advisory else _ARTEFACT), "malformed", "a fact")
+    fields = {name: value[name] for name in value if name != "kind"}
+    if artefact:
+        versions.key(value["ecosystem"], value["version"])
+        return Artefact(**fields)
+    score, cves = value["cvss"], tuple(value["cves"])
+    demand(type(score) is int and -1 <= score <= TENTHS, "malformed", "a score")
+    demand(len(cves) <= CVES, "too_large", f"{len(cves)} flaws in one advisory")
+    versions.key(value["ecosystem"], value["fixed"])
+    return Advisory(**{**fields, "cves": cves})

@@ -107,7 +107,7 @@ def _gpgv(data: bytes, keyring: Path, source: str) -> tuple[bytes, list[list[str
 
 def _require_signature(status: list[list[str]], source: str) -> None:
     words = [line[0] for line in status if line]
-    if "NODATA" in words or words.count("PLAINTEXT") != 1:
+    if {"NODATA", "ERROR"} & set(words) or words.count("PLAINTEXT") != 1:
         raise Unusable(State.MALFORMED, source, "not one signed text; fetch it again")
     if "BADSIG" in words:
         raise Unusable(State.FORGED, source, "a signature does not fit the text")

@@ -1,0 +1,47 @@
+"""CVSS base scores, against scores that others published."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answerable.feeds.cvss import rating, tenths
+from tests.feeds.mangle import mangled
+
+
+@pytest.mark.parametrize(
+    ("vector", "score"),
+    [
+        ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", 98),
+        ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H", 100),
+        ("CVSS:3.0/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N", 61),
+        ("CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H", 78),
+        ("CVSS:3.1/AV:N/AC:H/PR:N/UI:R/S:U/C:H/I:H/A:H", 75),
+        ("CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:U/C:L/I:L/A:N", 54),
+        ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:N", 91),
+        ("CVSS:3.1/AV:N/AC:L/PR:L/UI:N/S:C/C:L/I:L/A:N", 64),
+        ("CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:U/C:N/I:N/A:N", 0),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", -1),
+        ("AV:N/AC:L/Au:N/C:P/I:P/A:P", -1),
+        ("", -1),
+    ],
+)
+def test_scores_are_those_of_the_standard(vector: str, score: int) -> None:
+    """Each vector gives its published score, and one that is not read gives none."""
+    assert tenths(vector) == score
+
+
+def test_ratings_follow_the_scale() -> None:
+    """The words of the qualitative scale begin where the standard says."""
+    words = [rating(score) for score in (-1, 0, 1, 39, 40, 69, 70, 89, 90, 100)]
+    assert words == ["unknown", "unknown", "low", "low", "medium", "medium", "high", "high",
+                     "critical", "critical"]  # fmt: skip
+
+
+@pytest.mark.fuzz
+@given(st.binary(max_size=300) | mangled(b"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"))
+def test_any_text_has_a_score_or_none(data: bytes) -> None:
+    """Untrusted vectors cause no failure and no score outside the scale."""
+    with contextlib.suppress(UnicodeDecodeError):
+        assert -1 <= tenths(data.decode()) <= 100

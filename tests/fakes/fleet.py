@@ -33,14 +33,14 @@ def plan(*sizes: int) -> list[list[Order]]:
     for ring, size in enumerate(sizes):
         hosts = [f"h{n}" for n in range(number, number + size)]
         number += size
-        rings.append([order(host, ring) for host in hosts])
+        rings.append([order(host, ring, place) for place, host in enumerate(hosts)])
     return rings
 
 
-def order(host: str, ring: int = 0) -> Order:
+def order(host: str, ring: int = 0, place: int = 0) -> Order:
     """Make one host's order."""
     digest = f"{int.from_bytes(host.encode()):064x}"
-    return Order(host, digest, ring, (f"{host}.up", f"{host}.check"), (f"{host}.undo",))
+    return Order(host, digest, ring, place, (f"{host}.up", f"{host}.check"), (f"{host}.undo",))
 
 
 @dataclass
@@ -150,7 +150,7 @@ def _body(record: Json) -> Json:
 
 def _order(body: Json) -> Order:
     changes, undo = tuple(body["changes"]), tuple(body["undo"])
-    return Order(body["host"], body["digest"], body["ring"], changes, undo)
+    return Order(body["host"], body["digest"], body["ring"], body["place"], changes, undo)
 
 
 @dataclass

@@ -22,9 +22,9 @@ def test_the_first_note_of_a_step_counts(tmp_path: Path) -> None:
 def test_notes_of_several_steps_are_found_by_host(tmp_path: Path) -> None:
     """A batch asks only for its own hosts."""
     steps = HostSteps(tmp_path / "steps.sqlite")
-    steps.note_many("r1", [("h1", "a"), ("h1", "b"), ("h2", "a"), ("h9", "a")], 10)
-    assert steps.done_of("r1", ["h1", "h3", "h9"]) == {("h1", "a"), ("h1", "b"), ("h9", "a")}
-    assert steps.done_of("r1", []) == set()
+    steps.note_all("r1", [("h1", "a"), ("h1", "b"), ("h2", "a"), ("h9", "a")], 10)
+    assert steps.done("r1", ["h1", "h3", "h9"]) == {("h1", "a"), ("h1", "b"), ("h9", "a")}
+    assert steps.done("r1", []) == set()
     assert steps.count("r1", "a") == 3
 
 

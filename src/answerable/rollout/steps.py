@@ -7,7 +7,7 @@ to repeat. The first note of a step counts, so that a repeated act keeps its tim
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from answerable.kernel.errors import Unavailable
 BUSY = 30.0
 """Longest wait for another worker's write, seconds."""
 
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS host_step (rollout TEXT, host TEXT, step TEXT, at INTEGER NOT NULL,"
-    " PRIMARY KEY (rollout, step, host)) WITHOUT ROWID"
+_ROLLOUT = "CREATE TABLE IF NOT EXISTS rollout (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
+_STEP = (
+    "CREATE TABLE IF NOT EXISTS host_step (rollout INTEGER, host TEXT, step TEXT,"
+    " at INTEGER NOT NULL, PRIMARY KEY (rollout, host, step)) WITHOUT ROWID"
 )
+_ID = "(SELECT id FROM rollout WHERE name = ?)"
 
 
 class StepsUnavailable(Unavailable):
@@ -39,7 +41,8 @@ class HostSteps:
         self._path = path
         with self._open() as database:
             database.execute("PRAGMA journal_mode=WAL")
-            database.execute(_TABLE)
+            for table in (_ROLLOUT, _STEP):
+                database.execute(table)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -52,37 +55,40 @@ class HostSteps:
 
     def note(self, rollout: str, step: str, hosts: Iterable[str], at: int) -> None:
         """Note that a step was done for hosts at a POSIX time."""
-        rows = [(rollout, host, step, at) for host in hosts]
-        with self._open() as database:
-            database.executemany("INSERT OR IGNORE INTO host_step VALUES (?, ?, ?, ?)", rows)
+        self.note_all(rollout, ((host, step) for host in hosts), at)
 
-    def note_many(self, rollout: str, done: Iterable[tuple[str, str]], at: int) -> None:
+    def note_all(self, rollout: str, done: Iterable[tuple[str, str]], at: int) -> None:
         """Note several steps, given as pairs of host and step."""
-        rows = [(rollout, host, step, at) for host, step in done]
         with self._open() as database:
+            database.execute("INSERT OR IGNORE INTO rollout (name) VALUES (?)", (rollout,))
+            (key,) = database.execute(f"SELECT {_ID}", (rollout,)).fetchone()
+            rows = ((key, host, step, at) for host, step in done)
             database.executemany("INSERT OR IGNORE INTO host_step VALUES (?, ?, ?, ?)", rows)
 
     def notes(self, rollout: str) -> dict[str, dict[str, int]]:
         """Give, for each step, the hosts for which it was done, and when first."""
         notes: dict[str, dict[str, int]] = {}
         with self._open() as database:
-            query = "SELECT step, host, at FROM host_step WHERE rollout = ?"
+            query = f"SELECT step, host, at FROM host_step WHERE rollout = {_ID}"  # noqa: S608  constant
             for step, host, at in database.execute(query, (rollout,)):
                 notes.setdefault(step, {})[host] = at
         return notes
 
-    def done_of(self, rollout: str, hosts: Iterable[str]) -> set[tuple[str, str]]:
+    def done(self, rollout: str, hosts: Sequence[str]) -> set[tuple[str, str]]:
         """Give the pairs of host and step that are done for these hosts."""
-        wanted = set(hosts)
-        if not wanted:
+        if not hosts:
             return set()
+        wanted = set(hosts)
         with self._open() as database:
-            query = "SELECT host, step FROM host_step WHERE rollout = ? AND host BETWEEN ? AND ?"
-            found = database.execute(query, (rollout, min(wanted), max(wanted))).fetchall()
-        return {(host, step) for host, step in found if host in wanted}
+            query = (
+                f"SELECT host, step FROM host_step WHERE rollout = {_ID}"  # noqa: S608  constant
+                " AND host BETWEEN ? AND ?"
+            )
+            found = database.execute(query, (rollout, min(wanted), max(wanted)))
+            return {(host, step) for host, step in found if host in wanted}
 
     def count(self, rollout: str, step: str) -> int:
         """Count the hosts for which a step was done."""
         with self._open() as database:
-            query = "SELECT COUNT(*) FROM host_step WHERE rollout = ? AND step = ?"
+            query = f"SELECT COUNT(*) FROM host_step WHERE rollout = {_ID} AND step = ?"  # noqa: S608  constant
             return int(database.execute(query, (rollout, step)).fetchone()[0])

@@ -57,11 +57,15 @@ class NoticeState:
 
 @dataclass(frozen=True)
 class Order:
-    """One host's part of the plan that was noticed. `digest`: SHA-256 of the order's text, hex."""
+    """One host's part of the plan that was noticed.
+
+    `digest`: SHA-256 of the order's text, hex. `ring` and `place` in it count from 0.
+    """
 
     host: str
     digest: str
     ring: int
+    place: int
     changes: tuple[str, ...]
     undo: tuple[str, ...]
 

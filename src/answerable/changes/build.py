@@ -29,8 +29,8 @@ from answerable.inventory.installed import Inventory
 from answerable.kernel import canon
 from answerable.kernel.canon import Json
 
-CITED = 8
-"""Most advisories that one package cites; the gravest are kept."""
+CITED = 4
+"""Most advisories that one package cites: of those that its authority covers, the gravest."""
 CORE = frozenset({
     "apt", "base-files", "dpkg", "init-system-helpers", "libc-bin", "libc6", "libpam-modules",
     "linux-image-amd64", "login", "openssh-server", "passwd", "pip", "python3", "setuptools",
@@ -246,8 +246,7 @@ class _Work:
         rows = by_package.get(move.installed.package, [])
         back = self.known.same(move.installed)
         assert back is not None, "checked before"
-        alone = any(row.exposure.fact in covered for row in rows)
-        cited = _cited(rows, covered) if alone else []
+        cited = _cited(rows, covered)
         row = {
             "ecosystem": move.to.ecosystem,
             "name": move.to.package,
@@ -256,7 +255,7 @@ class _Work:
             "sha256": move.to.sha256,
             "back": back.sha256,
             "advisories": cited,
-            "for": "" if alone else move.cause,
+            "for": "" if cited else move.cause,
         }
         if rows:
             self.exposures.append(_exposure(rows, row))
@@ -268,12 +267,12 @@ def _fact(ranked: Ranked) -> bytes:
 
 
 def _cited(rows: Sequence[Ranked], covered: frozenset[str]) -> list[str]:
-    def gravity(row: Ranked) -> tuple[bool, bool, int, int, str]:
+    def gravity(row: Ranked) -> tuple[bool, int, int, str]:
         fact = row.exposure.advisory
-        ours = row.exposure.fact in covered
-        return (ours, fact.exploited, URGENCIES.index(fact.urgency), fact.cvss, row.exposure.fact)
+        return (fact.exploited, URGENCIES.index(fact.urgency), fact.cvss, row.exposure.fact)
 
-    grave = sorted(rows, key=gravity, reverse=True)[:CITED]
+    ours = [row for row in rows if row.exposure.fact in covered]
+    grave = sorted(ours, key=gravity, reverse=True)[:CITED]
     return sorted({row.exposure.fact for row in grave})
 
 

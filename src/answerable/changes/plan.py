@@ -19,7 +19,7 @@ from functools import cached_property
 from hashlib import sha256
 
 from answerable.exposure.match import Snapshot
-from answerable.feeds.facts import Artefact
+from answerable.feeds.facts import Advisory, Artefact
 from answerable.kernel import canon
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused, Unavailable
@@ -31,9 +31,13 @@ PLAN = 256 << 20
 """Largest plan that is read, bytes."""
 RINGS = 64
 """Most rings; what the fold of the authority log takes."""
+_EXPOSURE = canon.shape(
+    "host:id ecosystem:name package:name from:name to:name score:int",
+    zones=["id"], advisories=["hex"], cves=["name"], reasons=["text"],
+)  # fmt: skip
 _SHAPE = {
     "author": "id", "basis": ("authorization", "approvals"), "clause": "id?", "fleet": "hex",
-    "title": "text", "releases": ["hex"], "rings": [["any"]], "exposures": ["any"],
+    "title": "text", "releases": ["hex"], "rings": [["any"]], "exposures": [_EXPOSURE],
     "escalated": [{"host": "id", "reason": "text"}],
 }  # fmt: skip
 
@@ -215,28 +219,34 @@ def bundle(
         "notice": noticed.notice,
         "checkpoint": noticed.checkpoint,
         "authorization_checkpoint": noticed.authorization_checkpoint,
-        "facts": [_proven(fact, snapshots) for fact in _cited(order, snapshots)],
+        "facts": [_proven(fact, snapshots) for fact in _cited(plan, order, snapshots)],
     })  # fmt: skip
     if len(text.encode()) > BUNDLE:
         raise NoPlan(f"the bundle of `{order['host']}` is too large; plan fewer changes at once")
     return text
 
 
-def _cited(order: Json, snapshots: Sequence[Snapshot]) -> list[str]:
-    artefacts = {
-        _place(artefact): name
+def _cited(plan: Plan, order: Json, snapshots: Sequence[Snapshot]) -> list[str]:
+    """Name what an order rests on: both ways' artefacts, what it cites, what undoing reopens."""
+    facts = {
+        name: snapshot.candidate.facts[at]
         for snapshot in snapshots
         for name, at in snapshot.candidate.index.items()
-        if isinstance(artefact := snapshot.candidate.facts[at], Artefact)
     }
+    artefacts = {_place(f): name for name, f in facts.items() if isinstance(f, Artefact)}
     names: dict[str, None] = {}
-    for change in order["changes"]:
+    for change in order["changes"] + order["undo"]:
         for package in change.get("packages", ()):
-            names.update(dict.fromkeys(package["advisories"]))
+            names.update(dict.fromkeys(package.get("advisories", ())))
             place = (change["ecosystem"], package["name"], package["to"], package["sha256"])
             if place not in artefacts:
                 raise NoPlan(f"no snapshot holds `{place[1]}` `{place[2]}`; make the plan again")
             names[artefacts[place]] = None
+    for row in plan.body["exposures"]:
+        for name in row["advisories"] if row["host"] == order["host"] else ():
+            fact = facts.get(name)
+            if isinstance(fact, Advisory) and fact.exploited:
+                names[name] = None
     return list(names)
 
 

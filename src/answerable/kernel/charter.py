@@ -24,7 +24,6 @@ from answerable.kernel.sshsig import person_key
 
 # Somebody whose signature a charter knows: (`person|guard|observer|planner|host`, name).
 Signatory = tuple[str, str]
-_ROLES = {"enrolment": "fleet", "charter": ""}
 ROLES = ("witness", "post", "attester")
 # Of a standard charter: shortest notice window, seconds; fewest persons of a threshold.
 THRESHOLDS = ("charter", "enrolment", "authorization", "approval", "lift", "release")
@@ -112,7 +111,7 @@ class Charter:
         Raises:
             Refused: `not_enough_people`.
         """
-        able = self.with_role(people, _ROLES.get(what, "approver"))
+        able = self.with_role(people, {"enrolment": "fleet", "charter": ""}.get(what, "approver"))
         need = self.body["thresholds"][what]
         demand(len(able) >= need, "not_enough_people", f"{len(able)} of {need} for {what}")
         return able

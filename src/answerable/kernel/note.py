@@ -7,7 +7,9 @@ SHA-256(name || 0x0A || type || public key)[:4]. Types: 0x01 Ed25519 over the te
 cosignatures (checkpoint.py), 0xff with `answerable/sshsig/v1` and LF before the SSH public key
 (sshsig.py). The text is given out only by `Note.open`, after its signatures were checked.
 
-Example line, cut: `— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZ...` (c2sp.org).
+Example line (golang.org/x/mod/sumdb/note), in one:
+`— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6
+RyyBwJnAM=`
 """
 
 import base64
@@ -27,7 +29,6 @@ from answerable.kernel.errors import demand
 ED25519, COSIGNATURE, MLDSA44, OTHER = 0x01, 0x04, 0x06, 0xFF
 # Largest note that fits a C2SP entry bundle, bytes; most signature lines; bytes of a key id.
 ENTRY, LINES, ID = 65_535, 64, 4
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _LINE = re.compile(r"\u2014 ([^\s+]+) (\S+)")
 _VKEY = re.compile(r"([!-*,-~]{1,255})\+([0-9a-f]{8})\+(\S+)")
 Check = Callable[["Key", bytes, bytes], bool]
@@ -112,7 +113,7 @@ class Note:
         text, blank, tail = whole.rpartition("\n\n")
         lines = tail.split("\n")
         sound = blank and text and not lines.pop() and 1 <= len(lines) <= LINES
-        sound = sound and whole.encode() == data and not _CONTROL.search(whole)
+        sound = sound and whole.encode() == data and not re.search(r"[\x00-\x09\x0b-\x1f]", whole)
         demand(sound, "malformed", "not text, blank line, signature lines")
         self._text = (text + "\n").encode()
         self.lines = [_line(line) for line in lines]

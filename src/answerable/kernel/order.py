@@ -18,9 +18,10 @@ BUNDLE, ORDER, CHANGES = 1_048_576, 262_144, 256
 _MOVE = "name:name from:name to:name sha256:hex "
 
 
-def _action(kind: str, words: str = "", **more: Json) -> Json:
-    risk = ("low", "medium", "high")
-    return shape(f"id:id caused_by:id? {words}", type=(kind,), risk=risk, **more)
+def _action(kind: str, text: str = "", **more: Json) -> Json:
+    return shape(
+        f"id:id caused_by:id? {text}", type=(kind,), risk=("low", "medium", "high"), **more
+    )
 
 
 _SAME = (_action("restart", "unit:id"), _action("health", "check:id"))

@@ -14,9 +14,8 @@ from struct import pack
 from answerable.kernel.errors import demand
 from answerable.kernel.note import ED25519, OTHER, Key, signature_holds, unbase64
 
-TAG = b"answerable/sshsig/v1\n"
 MAGIC, PLAIN, FIDO = b"SSHSIG", b"ssh-ed25519", b"sk-ssh-ed25519@openssh.com"
-USER_VERIFIED, TAIL, RAW = 0x04, 5, 32
+USER_VERIFIED, TAIL, RAW, TAG = 0x04, 5, 32, b"answerable/sshsig/v1\n"
 
 
 def _strings(data: bytes, count: int) -> list[bytes]:

@@ -11,7 +11,7 @@ log I follow. Then, in this order; the first failure is the reason:
  6. no veto and no halt covers it
  7. authority: a standing authorization covers it, or enough named people approved this notice
  8. no excluded zone, or that zone's people approved
- 9. sizes: rings, authorization, fleet limits; more approvals for more hosts
+ 9. sizes: rings, authorization, fleet limits; more approvals for more hosts, or in an emergency
 10. time: not before, not after, maintenance hours; my ring is open and its soak served
 11. typed action, never down; the bytes about to be used are the bytes that were noticed
 12. an undo: granted, my own failed change, corroborated by an observer, not a storm
@@ -184,10 +184,6 @@ class _Case:
         changes = [c for c in self.bundle.order["changes"] if c["type"] == "upgrade"]
         return [(change, package) for change in changes for package in change["packages"]]
 
-    def need(self, count: int) -> None:
-        have = len(self.people)
-        demand(have >= count, "not_enough_people", f"{have} approvals where {count} are needed")
-
 
 def _1_fresh_head(c: _Case) -> None:
     demand(not c.state.stopped, "unknown_record", f"`{c.state.stopped}` needs a newer kernel")
@@ -268,7 +264,6 @@ def _held(c: _Case, table: Json) -> list[Json]:
 
 def _7_authority(c: _Case) -> None:
     terms, body, said = c.terms, c.bundle.body, c.said
-    c.need(c.rules.get("people", 0))
     if not c.standing:
         c.law.enough(c.people, "approval")
         return
@@ -311,7 +306,8 @@ def _9_sizes(c: _Case) -> None:
     for limit, total in (("hosts_day", day), ("hosts_week", week), ("hosts_artefact", same)):
         demand(total <= c.rules[limit], "fleet_limit", f"{total} hosts, {limit} {c.rules[limit]}")
     steps = [s["people"] for s in c.rules["approvals"] if max(week, same) > s["hosts"]]
-    c.need(max(steps, default=0))
+    enough = len(c.people) >= max([c.rules.get("people", 0), *steps])
+    demand(enough, "not_enough_people", f"{len(c.people)} persons approved")
 
 
 def _told(notice: Json) -> int:

@@ -1,0 +1,55 @@
+"""Running servers and chores in one process, until a signal ends it.
+
+Everything here reads the real clock; nothing else but `__main__` files may.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+
+SECONDS = 10.0
+"""How long one HTTP answer may take, seconds."""
+
+
+def clock() -> int:
+    """Give the wall clock, POSIX seconds."""
+    return int(time.time())
+
+
+def http_client(seconds: float = SECONDS) -> httpx.Client:
+    """Make a client that follows nothing, trusts no environment and gives up in time."""
+    return httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False)
+
+
+def serve(app: Starlette, address: tuple[str, int]) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    host, port = address
+    settings = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False,
+        limit_concurrency=1024, timeout_keep_alive=30,
+    )  # fmt: skip
+    uvicorn.Server(settings).run()
+
+
+@contextmanager
+def chores(run: Callable[[], None], every: float, name: str) -> Iterator[None]:
+    """Do something again and again in a thread of its own while the block runs."""
+    done = threading.Event()
+
+    def loop() -> None:
+        while not done.is_set():
+            run()
+            done.wait(every)
+
+    thread = threading.Thread(target=loop, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(SECONDS)

@@ -356,15 +356,15 @@ def _12_undo(c: _Case) -> None:
     told = [(who, *what) for change in mine for who, what in seen[change].items()]
     causes = {why for who, order, why in told if who in watchers and order == c.bundle.hash}
     demand(causes, "failure_not_corroborated", "my report and an observer's must agree")
+    undone = consumption(c.leaf, c.bundle.hash, c.change.get("undoes", ""))
     for package in c.change.get("packages", ()):
+        demand(undone in c.host.consumed, "undo_not_granted", "it reverses nothing done here")
         c.released(c.change["ecosystem"], package)
     cited = {advisory for _, package in c.upgrades() for advisory in package["advisories"]}
     demand(cited <= c.facts.keys(), "fact_not_proven", "an undo shows what it would reopen")
-    exploited = any(fact.get("exploited") for fact in c.facts.values())
-    plain = causes != {"unreachable"} and not exploited
+    plain = causes != {"unreachable"} and not any(f.get("exploited") for f in c.facts.values())
     demand(plain or people, "undo_needs_people", "an exploited version, or nothing but silence")
-    few = len(failed) <= max(1, share * c.hosts // 1000)
-    demand(few or people, "undo_storm", f"{len(failed)} hosts of {c.hosts} failed")
+    demand(people or len(failed) <= max(1, share * c.hosts // 1000), "undo_storm", f"{len(failed)}")
 
 
 CHECKS: tuple[Callable[[_Case], None], ...] = (

@@ -81,6 +81,7 @@ class Fleet:
         (self.directory / "hosts").mkdir(parents=True, exist_ok=True)
         self._pids: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
+        self._started: dict[str, list[subprocess.Popen[bytes]]] = {}
         self._lock = threading.Lock()
         program = Path(__file__).with_name("hub.py")
         self._hub = subprocess.Popen(
@@ -166,7 +167,10 @@ class Fleet:
             inner = self._pids[host]
         base = f"/proc/{self._pid}/root/proc/{inner}"
         words = [f"--root={base}/root", f"--wd={base}/root"]
-        return self._start(base, words, argv, env, (stdout, stderr))
+        process = self._start(base, words, argv, env, (stdout, stderr))
+        running = [p for p in self._started.get(host, []) if p.returncode is None]
+        self._started[host] = [*running, process]
+        return process
 
     def run_in_hub(
         self,
@@ -194,10 +198,13 @@ class Fleet:
 
     def stop(self, host: str) -> None:
         """End a host at once, as by a power cut; `up(..., fresh=False)` starts it again."""
-        self._ask(stop=[host])
+        self._ask(kill=host)
         with self._lock:
             self._pids.pop(host, None)
-        self.run_in_hub(["umount", "--lazy", str(self.root_in_hub(host))]).wait()
+        # A host is not gone before those who started something in it have seen that end.
+        for process in self._started.pop(host, []):
+            process.wait()
+        self._ask(clear=host)
 
     def down(self) -> None:
         """End everything; what hosts changed is kept below `directory`."""

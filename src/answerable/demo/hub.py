@@ -5,7 +5,8 @@ then reads one JSON object a line and answers each with one:
 
     {"open": {"paths": [..], "hosts_file": "..", "address": ".."}}    -> {}
     {"up": [{"name", "link", "lower", "upper", "work", "root", "address"}, ..]} -> {"pids": {..}}
-    {"stop": ["name", ..]}                                            -> {"stopped": [..]}
+    {"kill": "name"}                                                  -> {}
+    {"clear": "name"}, once whoever started processes there reaped them -> {}
 
 Rules:
 * hub and hosts have mount, network, pid, uts and ipc namespaces of their own; hosts' pid namespaces
@@ -18,6 +19,7 @@ Rules:
 Standard library and iproute2 only. Left out: systemd as a host's first process; cgroups.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -27,12 +29,15 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 BRIDGE = "fleet0"
 PREFIX = 24
 """Hosts and hub share one network of this length."""
+CLEAR_SECONDS = 20
+"""How long a host that was killed may take to end."""
 LINE_LIMIT = 1 << 20
 """Longest command, bytes."""
 
@@ -52,6 +57,8 @@ _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/se
 _SLEEP = ["/usr/bin/sleep", "infinity"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
+Host = tuple[int, Mapping[str, str]]
+"""Pid in the hub, and the words of `up`."""
 
 
 def main() -> int:
@@ -72,7 +79,7 @@ def main() -> int:
 
 
 def _serve() -> None:
-    rest, pids = b"", dict[str, int]()
+    rest, up = b"", dict[str, Host]()
     while True:
         ready, _, _ = select.select([0], [], [], 1)
         _reap()
@@ -85,13 +92,13 @@ def _serve() -> None:
         while b"\n" in rest:
             line, _, rest = rest.partition(b"\n")
             try:
-                answer = _answer(json.loads(line), pids)
+                answer = _answer(json.loads(line), up)
             except (OSError, subprocess.SubprocessError) as error:
                 answer = {"error": str(error)}
             os.write(1, json.dumps(answer).encode() + b"\n")
 
 
-def _answer(command: dict[str, object], pids: dict[str, int]) -> dict[str, object]:
+def _answer(command: dict[str, object], up: dict[str, Host]) -> dict[str, object]:
     match command:
         case {"open": dict() as view}:
             _open_paths([Path(p) for p in view["paths"]])
@@ -104,12 +111,14 @@ def _answer(command: dict[str, object], pids: dict[str, int]) -> dict[str, objec
             )
             return {}
         case {"up": list() as hosts}:
-            pids.update(_up(hosts))
-            return {"pids": pids}
-        case {"stop": list() as names}:
-            for name in names:
-                os.kill(pids.pop(name), signal.SIGKILL)
-            return {"stopped": names}
+            up.update(_up(hosts))
+            return {"pids": {name: pid for name, (pid, _) in up.items()}}
+        case {"kill": str() as name}:
+            os.kill(up[name][0], signal.SIGKILL)
+            return {}
+        case {"clear": str() as name}:
+            _clear(*up.pop(name))
+            return {}
     return {"error": "unknown command"}
 
 
@@ -131,20 +140,36 @@ def _open_paths(paths: Sequence[Path]) -> None:
             os.close(descriptor)
 
 
-def _up(hosts: Sequence[Mapping[str, str]]) -> dict[str, int]:
+def _clear(pid: int, host: Mapping[str, str]) -> None:
+    # It ends after everything in it has; only then are its root and its cable free.
+    for _ in range(CLEAR_SECONDS * 20):
+        _reap()
+        if not Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.05)
+    else:
+        raise OSError(f"host `{host['name']}` does not end")
+    _call("umount2", host["root"].encode(), 0)
+    with contextlib.suppress(OSError):
+        # Else the kernel has removed it already, with the other end.
+        _ip(f"link del {host['link']}")
+
+
+def _up(hosts: Sequence[Mapping[str, str]]) -> dict[str, Host]:
     for host in hosts:
         options = f"lowerdir={host['lower']},upperdir={host['upper']},workdir={host['work']}"
         _mount("overlay", host["root"], "overlay", 0, options)
     pipes = {host["name"]: _fork_host(host) for host in hosts}
-    pids = {}
-    for name, pipe in pipes.items():
+    up: dict[str, Host] = {}
+    for host in hosts:
+        name, pipe = host["name"], pipes[host["name"]]
         with os.fdopen(pipe, "rb") as end:
             said = end.read(LINE_LIMIT).decode()
         if not said.isdigit():
             raise OSError(f"host `{name}` did not start: {said or 'no reason given'}")
-        pids[name] = int(said)
+        up[name] = (int(said), host)
     _ip(*(f"link set {host['link']} master {BRIDGE} up" for host in hosts))
-    return pids
+    return up
 
 
 def _fork_host(host: Mapping[str, str]) -> int:

@@ -38,7 +38,7 @@ from answerable.host.driver import (
 )
 
 LOCK_SECONDS = 30
-"""How long apt waits for another program's lock before `Locked`."""
+"""How long apt waits for another program's lock, unless told otherwise."""
 
 _ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -62,7 +62,6 @@ _OPTIONS = (
     "APT::Get::AutomaticRemove=false",
     "APT::Get::Show-User-Simulation-Note=false",
     "Dpkg::Use-Pty=0",
-    f"DPkg::Lock::Timeout={LOCK_SECONDS}",
     "Dpkg::Options::=--force-confdef",
     "Dpkg::Options::=--force-confold",
 )
@@ -81,13 +80,19 @@ class AptDriver:
         state: directory of the agent's own, outside every snapshot.
         ecosystem: `debian:<release>`.
         sleep: waits that many seconds; given, so that a test need not.
+        lock_seconds: how long apt waits for another program's lock before `Locked`.
     """
 
     def __init__(
-        self, state: Path, ecosystem: str, sleep: Callable[[float], None] = time.sleep
+        self,
+        state: Path,
+        ecosystem: str,
+        sleep: Callable[[float], None] = time.sleep,
+        lock_seconds: int = LOCK_SECONDS,
     ) -> None:
         """Make the directory for artefacts."""
         self._ecosystem, self._sleep = ecosystem, sleep
+        self._options = (*_OPTIONS, f"DPkg::Lock::Timeout={lock_seconds}")
         self._store = Store(state / "artefacts", ".deb")
         self._journal = Journal(state / "apt.json")
         self._log, self._lock = state / "apt.log", state / "apt.lock"
@@ -236,7 +241,7 @@ class AptDriver:
         return ["--allow-downgrades"] if undo else []
 
     def _apt(self, flags: Sequence[str], staged: Staged, seconds: int = QUERY_SECONDS) -> Ran:
-        options = [word for option in _OPTIONS for word in ("--option", option)]
+        options = [word for option in self._options for word in ("--option", option)]
         words = ["apt-get", "--yes", "--no-install-recommends", "--no-remove", *options, *flags]
         argv = [*words, "install", "--", *map(str, staged.files)]
         return run(argv, self._log, _ENVIRONMENT, seconds, self._lock)

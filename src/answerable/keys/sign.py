@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from answerable.kernel.canon import Json, encode
 from answerable.kernel.checkpoint import Checkpoint, cosignature_message
-from answerable.kernel.errors import Refused
-from answerable.kernel.note import ED25519, MLDSA44, Key
+from answerable.kernel.errors import demand
+from answerable.kernel.note import ED25519, MLDSA44, Key, unbase64
 from answerable.kernel.statement import VERSION
 
 _ARMOUR = "SSH SIGNATURE"
@@ -76,16 +76,18 @@ def consume_text(fleet: str, host: str, seq: int, consumed: str) -> str:
     return encode({"consumed": consumed, "fleet": fleet, "host": host, "seq": seq}) + "\n"
 
 
-def ssh_line(key: Key, armoured: str) -> str:
-    """Wrap what `ssh-keygen -Y sign` wrote into a note's signature line.
+def ssh_blob(armoured: str) -> bytes:
+    """Take the armour off what `ssh-keygen -Y sign` wrote: the raw SSHSIG blob.
 
     Raises:
         Refused: `malformed` if it is not an armoured SSH signature.
     """
-    lines = armoured.strip().splitlines()
-    if len(lines) < 3 or [lines[0], lines[-1]] != [
-        f"-----BEGIN {_ARMOUR}-----",
-        f"-----END {_ARMOUR}-----",
-    ]:
-        raise Refused("malformed", "not an armoured SSH signature")
-    return signature_line(key, base64.b64decode("".join(lines[1:-1])))
+    head, tail = f"-----BEGIN {_ARMOUR}-----", f"-----END {_ARMOUR}-----"
+    lines = armoured.strip().splitlines() or [""]
+    demand([lines[0], lines[-1]] == [head, tail], "malformed", "not an armoured SSH signature")
+    return unbase64("".join(lines[1:-1]))
+
+
+def ssh_line(key: Key, armoured: str) -> str:
+    """Wrap what `ssh-keygen -Y sign` wrote into a note's signature line (as `ssh_blob`)."""
+    return signature_line(key, ssh_blob(armoured))

@@ -1,0 +1,36 @@
+"""How people write times: `90`, `90s`, `15m`, `4h`, `30d`; a date, or POSIX seconds."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Any
+
+from answerable.kernel.errors import Refused
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def duration(written: object) -> int:
+    """Read a duration, seconds.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    found = re.fullmatch(r"(\d{1,9})([smhd]?)", str(written))
+    if not found:
+        raise Refused("malformed", f"`{written}` is no duration such as `90`, `15m`, `4h`, `30d`")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def moment(written: Any) -> int:  # noqa: ANN401  what YAML makes of it
+    """Read a moment, POSIX seconds; a date is its first second, UTC.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    if isinstance(written, datetime):
+        return int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp())
+    if isinstance(written, date):
+        return int(datetime(written.year, written.month, written.day, tzinfo=UTC).timestamp())
+    if isinstance(written, int) and not isinstance(written, bool) and written >= 0:
+        return written
+    raise Refused("malformed", f"`{written}` is no date and no POSIX second")

@@ -1,0 +1,124 @@
+"""What people do: sign a statement with their own SSH key and hand it to guards and log.
+
+The private key is read by `ssh-keygen` alone (or by the agent or FIDO key behind it). A veto or halt
+counts as done only with receipts of a quorum of guards; the control plane takes no part.
+"""
+
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from answerable.authority import draft
+from answerable.kernel.canon import Json
+from answerable.kernel.charter import Charter
+from answerable.kernel.errors import Refused, Unavailable
+from answerable.kernel.fold import State
+from answerable.kernel.note import Note, parse_vkey
+from answerable.kernel.statement import Statement
+from answerable.ledger.client import submit
+
+ARMOUR = 65_536
+"""Largest signature file that is read, bytes."""
+SECONDS = 120
+"""How long `ssh-keygen` may take; a person may have to touch a key."""
+TO_GUARDS = ("veto", "halt")
+
+
+class NotSigned(Unavailable):
+    """`ssh-keygen` is missing, or did not sign."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A statement that was handed in: its record, its id, which guards gave a receipt."""
+
+    entry: bytes
+    statement: Statement
+    receipts: tuple[str, ...]
+    logged: bool
+
+
+def nonce() -> str:
+    """Give 32 random hex digits."""
+    return secrets.token_hex(16)
+
+
+def sign(said: str, kind: str, key: Path) -> str:
+    """Let `ssh-keygen` sign a text; give the armoured signature.
+
+    Raises:
+        NotSigned: with what it said.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "statement"
+        file.write_text(said)
+        namespace = f"answerable/{kind}/v1"
+        words = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(file)]
+        try:
+            done = subprocess.run(  # noqa: S603  argv only
+                words, capture_output=True, timeout=SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NotSigned(f"cannot run ssh-keygen: {error}") from error
+        if done.returncode:
+            raise NotSigned(f"ssh-keygen: {done.stderr.decode(errors='replace').strip()[:500]}")
+        with file.with_suffix(".sig").open(encoding="ascii") as signature:
+            return signature.read(ARMOUR)
+
+
+def say(
+    kind: str, body: Json, person: str, key: Path, state: State, client: httpx.Client, log: str
+) -> Said:
+    """Draft, sign and hand in what one person says.
+
+    Raises:
+        Refused: if the statement is none that may be logged.
+        Unavailable: if it cannot be signed, or neither guards nor log take it.
+    """
+    law = state.law()
+    said = draft.text(kind, body, law, state.fleet, nonce())
+    entry, statement = draft.assemble(said, [(person, sign(said, kind, key))], law)
+    receipts: tuple[str, ...] = ()
+    if kind in TO_GUARDS:
+        receipts = hand_to_guards(entry, statement, law, client)
+    logged = bool(receipts)
+    if not receipts or kind not in TO_GUARDS:
+        submit(client, f"{log}/authority", [entry])
+        logged = True
+    return Said(entry, statement, receipts, logged)
+
+
+def hand_to_guards(
+    entry: bytes, statement: Statement, law: Charter, client: httpx.Client
+) -> tuple[str, ...]:
+    """Hand a veto or halt to every guard; give those whose receipt names it."""
+    took = []
+    for name, guard in law.body["guards"].items():
+        try:
+            answer = client.post(f"{guard['url'].rstrip('/')}/veto", content=entry)
+            receipt = Note(answer.content, ARMOUR) if answer.status_code == httpx.codes.OK else None
+            if receipt and statement.id.encode() in receipt.open([parse_vkey(guard["herald"])])[0]:
+                took.append(name)
+        except (httpx.HTTPError, Refused):
+            # A guard that fails gave no receipt, and is counted so.
+            continue
+    return tuple(took)
+
+
+def done(said: Said, law: Charter) -> bool:
+    """Tell whether enough guards hold it that no log can swallow it."""
+    return len(said.receipts) >= law.quorum
+
+
+def describe(said: Said) -> Mapping[str, Any]:
+    """Give what a command prints about it."""
+    return {
+        "statement": said.statement.id, "type": said.statement.kind,
+        "receipts": list(said.receipts), "logged": said.logged,
+    }  # fmt: skip

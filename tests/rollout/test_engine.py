@@ -44,7 +44,8 @@ class Bodies:
         first = await task.step("first", self._add, "first")
         payload = await task.wait_signal("go", 4_000_000_000)
         second = await task.wait_signal("go", 0)
-        return [first, payload, second]
+        last = await task.step("last", self._add, "last")
+        return [first, payload, second, last]
 
     async def _fail(self, task: Task) -> Json:
         try:
@@ -199,7 +200,7 @@ def test_finished_steps_are_not_done_again_by_the_next_worker(rig: Rig, bodies: 
     rig.engine.signal("w", "go", {"n": 1}, "k")
     rig.until(lambda: state(rig.engine, "w") in ENDED)
     assert state(rig.engine, "w") == "succeeded"
-    assert bodies.did == ["first"]
+    assert bodies.did == ["first", "last"]
 
 
 def test_a_signal_with_one_key_is_received_once(rig: Rig) -> None:
@@ -393,6 +394,7 @@ def test_a_finished_step_forgets_failed_recoveries(dbos: DbosRig) -> None:
     dbos.until(lambda: attempts() == 2)
     dbos.engine.signal("w", "go", None, "k")
     dbos.until(lambda: state(dbos.engine, "w") == "succeeded")
+    assert attempts() == 1
 
 
 def test_nothing_is_printed_and_nobody_is_called(

@@ -47,6 +47,7 @@ PASSING = frozenset(
     {
         "stale_head", "behind", "no_notice", "not_delivered", "window_open", "too_early",
         "outside_window", "authorization_too_young", "ring_not_open", "failure_not_corroborated",
+        "unavailable", "not_acknowledged",
     }
 )  # fmt: skip
 """Refusals that time alone may cure: the host will ask itself again."""

@@ -84,6 +84,23 @@ def test_a_host_that_may_not_be_changed_is_escalated(
     assert made.find("web1") == (0, 0)
 
 
+def test_packages_of_the_same_name_are_told_apart() -> None:
+    """A wheel and a .deb of one name are two upgrades, each with its own advisories."""
+    wheel = Installed("pypi", "bash", "1.0", "cp311", "bash")
+    facts = known(
+        *FACTS, advisory("bash", "1.1", ecosystem="pypi"),
+        *(artefact("bash", v, ecosystem="pypi", arch="py3-none-any") for v in ("1.0", "1.1")),
+    )  # fmt: skip
+    order = plan([host("web1", BASH, wheel)], facts).orders[0][0]
+    upgrades = [c for c in order["changes"] if c["type"] == "upgrade"]
+    assert {(c["ecosystem"], p["to"]) for c in upgrades for p in c["packages"]} == {
+        ("debian:12", "5.2-2"),
+        ("pypi", "1.1"),
+    }
+    cited = [a for c in upgrades for p in c["packages"] for a in p["advisories"]]
+    assert len(cited) == len(set(cited)) == 2
+
+
 def test_what_no_authorization_covers_is_escalated() -> None:
     """The covered package is planned, the other one is shown to people."""
     made = plan(judged=urgent)

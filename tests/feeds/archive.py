@@ -160,7 +160,7 @@ class Archive:
         return file
 
     def publish(
-        self, suite: str, date: int = NOW, valid_until: int = 0, *, codename: str = ""
+        self, suite: str, date: int = NOW, valid_until: int = 0, *, by_hash: bool = False
     ) -> Path:
         """Write index and signed release of a suite."""
         index = "\n".join(self.stanzas.get(suite, [])).encode()
@@ -168,9 +168,13 @@ class Archive:
         folder.mkdir(parents=True, exist_ok=True)
         packed = lzma.compress(index)
         (folder / "Packages.xz").write_bytes(packed)
+        if by_hash:
+            (folder / "by-hash/SHA256").mkdir(parents=True, exist_ok=True)
+            (folder / "by-hash/SHA256" / _sha256(packed)).write_bytes(packed)
         lines = [
-            f"Suite: {suite}", f"Codename: {codename or suite}", f"Date: {_date(date)}",
-            *([f"Valid-Until: {_date(valid_until)}"] if valid_until else []), "SHA256:",
+            f"Suite: {suite}", f"Codename: {suite}", f"Date: {_date(date)}",
+            *([f"Valid-Until: {_date(valid_until)}"] if valid_until else []),
+            f"Acquire-By-Hash: {'yes' if by_hash else 'no'}", "SHA256:",
             f" {_sha256(index)} {len(index)} main/binary-amd64/Packages",
             f" {_sha256(packed)} {len(packed)} main/binary-amd64/Packages.xz",
         ]  # fmt: skip

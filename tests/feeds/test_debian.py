@@ -150,6 +150,25 @@ def test_a_suite_wound_back_gives_no_facts(mirror: Mirror, tmp_path: Path) -> No
     assert _state(source) is State.ROLLED_BACK
 
 
+def test_an_index_is_taken_by_its_hash(mirror: Mirror, tmp_path: Path) -> None:
+    """A mirror that is being updated gives the index that its release names, not the next one."""
+    mirror.publish("bookworm-security", NOW - DAY, by_hash=True)
+    folder = mirror.root / "dists/bookworm-security/main/binary-amd64"
+    (folder / "Packages.xz").write_bytes(b"the next one")
+    source = mirror.source(tmp_path / "blobs")
+    assert source.pending({"openssl": [OLD]}, NOW) == ("openssl",)
+
+
+def test_a_mirror_without_hashes_is_asked_by_name(mirror: Mirror, tmp_path: Path) -> None:
+    """A plain copy of an archive lacks the files by hash, and serves all the same."""
+    mirror.publish("bookworm-security", NOW - DAY, by_hash=True)
+    folder = mirror.root / "dists/bookworm-security/main/binary-amd64/by-hash/SHA256"
+    for file in folder.iterdir():
+        file.unlink()
+    source = mirror.source(tmp_path / "blobs")
+    assert source.pending({"openssl": [OLD]}, NOW) == ("openssl",)
+
+
 def test_another_suites_release_is_forgery(mirror: Mirror, tmp_path: Path) -> None:
     """A mirror cannot answer for the security suite with the release itself."""
     files = mirror.root / "dists"

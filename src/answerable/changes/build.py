@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 
 from answerable.changes.needs import Blocked, Closure, Move, Needs
 from answerable.changes.plan import RINGS, NoPlan, Plan
-from answerable.exposure.match import Exposure, Known
+from answerable.exposure.match import Exposure, Known, Place
 from answerable.exposure.rank import Ranked
 from answerable.feeds.facts import FACT, URGENCIES
-from answerable.inventory.installed import Inventory
+from answerable.inventory.installed import Installed, Inventory
 from answerable.kernel import canon
 from answerable.kernel.canon import Json
 
@@ -123,6 +123,8 @@ def build(
     Raises:
         NoPlan: if no host is left to be changed; the reasons stand in its message.
     """
+    assert mandate.rings, "a mandate says how large rings may be"
+    assert min(mandate.rings) > 0, "a ring has room for one host"
     mine: dict[str, list[Ranked]] = {}
     for each in ranked:
         mine.setdefault(each.exposure.host, []).append(each)
@@ -211,12 +213,12 @@ class _Work:
     def _groups(
         self, inventory: Inventory, ranked: Sequence[Ranked], covered: frozenset[str]
     ) -> list[list[Json]]:
-        by_package: dict[str, list[Ranked]] = {}
+        by_package: dict[Place, list[Ranked]] = {}
         for each in ranked:
-            by_package.setdefault(each.exposure.installed.package, []).append(each)
+            by_package.setdefault(_place(each.exposure.installed), []).append(each)
         closure = Closure(inventory.packages, self.known, self.needs)
         groups = []
-        for package, rows in by_package.items():
+        for (_, package), rows in by_package.items():
             if not any(row.exposure.fact in covered for row in rows):
                 self.escalate(inventory.host, f"`{package}`: no authorization covers it")
                 continue
@@ -241,9 +243,9 @@ class _Work:
         return moves
 
     def _package(
-        self, move: Move, by_package: Mapping[str, list[Ranked]], covered: frozenset[str]
+        self, move: Move, by_package: Mapping[Place, list[Ranked]], covered: frozenset[str]
     ) -> Json:
-        rows = by_package.get(move.installed.package, [])
+        rows = by_package.get(_place(move.installed), [])
         back = self.known.same(move.installed)
         assert back is not None, "checked before"
         cited = _cited(rows, covered)
@@ -260,6 +262,10 @@ class _Work:
         if rows:
             self.exposures.append(_exposure(rows, row))
         return row
+
+
+def _place(installed: Installed) -> Place:
+    return (installed.ecosystem, installed.package)
 
 
 def _fact(ranked: Ranked) -> bytes:

@@ -1,7 +1,7 @@
 """What people do: sign a statement with their own SSH key and hand it to guards and log.
 
-The private key is read by `ssh-keygen` alone (or by the agent or FIDO key behind it). A veto or halt
-counts as done only with receipts of a quorum of guards; the control plane takes no part.
+The private key is read by `ssh-keygen` alone (or by the agent or FIDO key behind it). A veto or
+halt counts as done only with receipts of a quorum of guards; the control plane takes no part.
 """
 
 import secrets
@@ -61,9 +61,7 @@ def sign(said: str, kind: str, key: Path) -> str:
         namespace = f"answerable/{kind}/v1"
         words = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(file)]
         try:
-            done = subprocess.run(  # noqa: S603  argv only
-                words, capture_output=True, timeout=SECONDS, check=False
-            )
+            done = subprocess.run(words, capture_output=True, timeout=SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NotSigned(f"cannot run ssh-keygen: {error}") from error
         if done.returncode:
@@ -113,7 +111,7 @@ def hand_to_guards(
 
 def done(said: Said, law: Charter) -> bool:
     """Tell whether enough guards hold it that no log can swallow it."""
-    return len(said.receipts) >= law.quorum
+    return bool(len(said.receipts) >= law.quorum)
 
 
 def describe(said: Said) -> Mapping[str, Any]:

@@ -1,0 +1,147 @@
+"""`answerable serve`: plans, bundles, artefacts and candidates as files, and durable rollouts.
+
+| path | gives |
+|---|---|
+| `/plans/<digest>` | a plan document |
+| `/bundles/<host>` | JSON list of the digests of a host's bundles |
+| `/bundle/<digest>` | a bundle |
+| `/artefacts/<sha256>` | the bytes of an artefact |
+| `/candidates/<sha256>` | a proposed snapshot |
+
+All of it is public and believed by nobody: whoever fetches checks hashes and proofs. The rollouts
+read the logs again before each step; this process may be killed at any moment.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from answerable.bootstrap.planning import Planning
+from answerable.bootstrap.serve import chores, clock, http_client, serve
+from answerable.bootstrap.view import LogView
+from answerable.changes.plan import Noticed, bundle
+from answerable.config import Party
+from answerable.kernel.errors import Unavailable
+from answerable.rollout.engine import DbosEngine
+from answerable.rollout.executor import ExecutorUnavailable
+from answerable.rollout.pull import PullExecutor
+from answerable.rollout.record import outcome_nonce
+from answerable.rollout.steps import HostSteps
+from answerable.rollout.view import Order, Outcome
+from answerable.rollout.decide import Pace
+from answerable.rollout.workflow import Ports, Rollouts
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+EVERY = 1.0
+"""Seconds between two looks for new notices and news of old ones."""
+
+
+class LogRecorder:
+    """`rollout.record.Recorder`: outcomes are the planner's statements in the report log."""
+
+    def __init__(self, planning: Planning, view: LogView) -> None:
+        """Sign with the planner's key."""
+        self._planning, self._view = planning, view
+
+    def record(self, outcome: Outcome) -> None:
+        """See `Recorder.record`."""
+        if self._view.outcome(outcome.notice) is None:
+            body = {
+                "notice": outcome.notice, "state": outcome.state, "detail": outcome.detail,
+                "time": outcome.time,
+            }  # fmt: skip
+            self._planning.say("outcome", body, "report", outcome_nonce(outcome.notice))
+
+
+class Control:
+    """One control plane's parts, joined."""
+
+    def __init__(self, party: Party) -> None:
+        """Open its directory and engine; raises `Unavailable` if either is not usable."""
+        self.party, self.planning = party, Planning(party, http_client())
+        self.view = LogView(self.planning.logs, self.planning.read_plan)
+        self.executor = PullExecutor(party.directory / "bundles", self.build)
+        steps = HostSteps(party.directory / "steps.db")
+        ports = Ports(self.view, self.executor, LogRecorder(self.planning, self.view), steps)
+        self.engine = DbosEngine(party.directory / "engine", clock, time.monotonic)
+        pace = Pace(**party.settings.get("pace", {}))
+        self.rollouts = Rollouts(self.engine, ports, clock, pace)
+
+    def build(self, notice: str, order: Order) -> bytes:
+        """Build a bundle; raises `ExecutorUnavailable` while the log cannot prove enough yet."""
+        row, logs = self.view.notice(notice), self.planning.logs
+        told = self.view.told(row)
+        seen = logs.covering(told) if told is not None else None
+        if seen is None:
+            raise ExecutorUnavailable(f"notice `{notice}` was not delivered to enough people yet")
+        granted = logs.state.authorizations.get(row["body"]["authorization"])
+        older = logs.covering(granted["index"]) if granted else None
+        plan = self.planning.read_plan(row["body"]["plan"])
+        noticed = Noticed(notice, seen[0].decode(), older[0].decode() if older else "")
+        snapshots = self.planning.snapshots(row["body"]["releases"])
+        return bundle(plan, order.ring, order.place, noticed, snapshots).encode()
+
+    def look(self) -> None:
+        """Start what should be under way and wake what may have news."""
+        try:
+            self.view.refresh()
+            self.rollouts.resume()
+            logs = self.planning.logs
+            for notice in self.view.open_notices():
+                key = f"{logs.state.tree.size}.{len(logs.reports)}"
+                self.rollouts.wake(notice, key)
+        except Unavailable:
+            return  # the next look tries again; every rollout reads the logs for itself
+
+    def app(self) -> Starlette:
+        """Give the files over HTTP."""
+        folder = self.party.directory
+        routes = [
+            Route(f"/{name}/{{digest}}", _files(folder / name), methods=["GET"])
+            for name in ("plans", "artefacts", "candidates")
+        ]
+
+        def bundles(request: Request) -> Response:
+            listed = self.executor.listed(request.path_params["host"])
+            return Response(listed, media_type="application/json")
+
+        def one(request: Request) -> Response:
+            data = self.executor.read(request.path_params["digest"])
+            return Response(data) if data is not None else _MISSING
+
+        routes += [
+            Route("/bundles/{host}", bundles, methods=["GET"]),
+            Route("/bundle/{digest}", one, methods=["GET"]),
+        ]
+        return Starlette(routes=routes)
+
+
+_MISSING = PlainTextResponse("there is no such file\n", 404)
+
+
+def _files(folder: Path) -> Callable[[Request], Response]:
+    def get(request: Request) -> Response:
+        digest = request.path_params["digest"]
+        place = folder / digest
+        if not _DIGEST.fullmatch(digest) or not place.is_file():
+            return _MISSING
+        return FileResponse(place, media_type="application/octet-stream")
+
+    return get
+
+
+def run_control(party: Party) -> None:
+    """Serve and roll out until a signal ends it."""
+    control = Control(party)
+    control.engine.launch()
+    try:
+        with chores(control.look, EVERY, "rollouts"):
+            serve(control.app(), party.address)
+    finally:
+        control.engine.close()

@@ -1,0 +1,149 @@
+"""Following both logs, for whoever is no host: the control plane, and people's own commands.
+
+Nothing is taken that a quorum of the charter's guards has not cosigned. Authority records are
+folded by the kernel; reports are opened with the keys of the charter and of the enrolled hosts. The
+first checkpoint that is seen of each size is kept: bundles carry it, and its time is when the
+window began.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from answerable.config import read_bytes, write_private
+from answerable.kernel.charter import Charter, Signatory
+from answerable.kernel.checkpoint import CHECKPOINT, Cosigned, cosigned
+from answerable.kernel.errors import Refused, Unavailable, demand
+from answerable.kernel.fold import State, fold
+from answerable.kernel.merkle import leaf_hash
+from answerable.kernel.note import Key
+from answerable.kernel.statement import Statement, open_charter
+from answerable.kernel.verify import Enrolled
+from answerable.ledger.client import HttpSource, Reader, fetch_checkpoint
+from answerable.ledger.enrolments import host_key
+from answerable.ledger.reports import open_report
+
+HOSTS = 1 << 28
+"""Largest file of host records that is read, bytes."""
+
+
+class NotFollowed(Unavailable):
+    """A log cannot be followed: it is not there, or not cosigned, or not the one known."""
+
+
+class Reported(NamedTuple):
+    """One record of the report log; `said` is None if its signature or shape does not hold."""
+
+    place: int
+    leaf: str
+    said: Statement | None
+
+
+def read_hosts(path: Path) -> list[Enrolled]:
+    """Read host records: a JSON list of {"record","enrolment","place","path"}.
+
+    Raises:
+        NotConfigured: if the file cannot be read.
+    """
+    rows = json.loads(read_bytes(path, HOSTS)) if path.exists() else []
+    return [
+        Enrolled(r["record"], r["enrolment"], r["place"], [bytes.fromhex(h) for h in r["path"]])
+        for r in rows
+    ]
+
+
+class Logs:
+    """Both logs as far as they are cosigned."""
+
+    def __init__(
+        self, client: httpx.Client, url: str, charter: bytes, kept: Path | None = None
+    ) -> None:
+        """Follow the log server at a URL, from the first charter on.
+
+        Args:
+            charter: the note of charter 1.
+            kept: folder for the first checkpoint of each size; none keeps none.
+        """
+        first, said = open_charter(charter)
+        self.first, self.state, self.kept = first, State(said.id), kept
+        self.reports: list[Reported] = []
+        self.hosts: list[Enrolled] = []
+        self.heads: dict[str, Cosigned] = {}
+        self._client, self._url = client, url.rstrip("/")
+
+    @property
+    def law(self) -> Charter:
+        """The charter in force, or the first one."""
+        return self.state.charter or self.first
+
+    def refresh(self) -> None:
+        """Follow both logs to their newest cosigned heads.
+
+        Raises:
+            NotFollowed: if either cannot be followed; what was known stays known.
+        """
+        try:
+            self._authority()
+            self._report()
+        except Refused as refusal:
+            raise NotFollowed(f"the logs at `{self._url}`: {refusal}") from refusal
+
+    def _head(self, log: str) -> tuple[HttpSource, Cosigned]:
+        source = HttpSource(self._client, f"{self._url}/{log}")
+        note, law = fetch_checkpoint(source), self.law
+        origin = law.body["logs"][log]["origin"]
+        head = cosigned(note, origin, law.guards["witness"], law.quorum)
+        if log == "authority":
+            self._keep(head.checkpoint.size, note)
+        self.heads[log] = head
+        return source, head
+
+    def _authority(self) -> None:
+        source, head = self._head("authority")
+        size, known = head.checkpoint.size, self.state.tree.size
+        if size <= known:
+            same = self.state.tree.root(size) == head.checkpoint.root
+            demand(same, "split_view", f"another authority log of size {size}")
+            return
+        reader = Reader(source, head.checkpoint)
+        old = list(reader.leaf_hashes(0, known))
+        mine = [self.state.tree.subtree(at, at + 1) for at in range(known)]
+        demand(old == mine, "split_view", f"another authority log below size {known}")
+        fold(self.state, reader.entries(known, size))
+
+    def _report(self) -> None:
+        source, head = self._head("report")
+        if head.checkpoint.size <= len(self.reports):
+            return
+        reader, owners = Reader(source, head.checkpoint), self.owners()
+        known = len(self.reports)
+        for at, entry in enumerate(reader.entries(known, head.checkpoint.size), known):
+            self.reports.append(Reported(at, leaf_hash(entry).hex(), _opened(entry, owners)))
+
+    def owners(self) -> Mapping[Key, Signatory]:
+        """Give whose key signs what in the report log."""
+        hosts = {host_key(e): ("host", str(e.body["host"])) for e in self.hosts}
+        return {**self.law.owners, **hosts}
+
+    def _keep(self, size: int, note: bytes) -> None:
+        if self.kept is not None and not (place := self.kept / f"{size:012}").exists():
+            write_private(place, note)
+
+    def covering(self, index: int) -> tuple[bytes, Cosigned] | None:
+        """Give the oldest kept checkpoint that covers a record, None if there is none yet."""
+        law = self.law
+        for place in sorted(self.kept.iterdir()) if self.kept and self.kept.exists() else ():
+            if place.name.isdigit() and int(place.name) > index:
+                note = read_bytes(place, CHECKPOINT)
+                return note, cosigned(note, law.origin, law.guards["witness"], law.quorum)
+        return None
+
+
+def _opened(entry: bytes, owners: Mapping[Key, Signatory]) -> Statement | None:
+    try:
+        return open_report(entry, owners)
+    except Refused:
+        return None

@@ -1,0 +1,287 @@
+"""The control plane's work up to a notice: inventory, candidate, release, plan, notice.
+
+Nothing here is trusted by anybody: guards attest candidates by their own ways, heralds recompute
+plans, and hosts verify orders. The one key is the planner's, which no host obeys by itself.
+
+    <directory>/candidates/<sha256>   what was proposed
+    <directory>/plans/<digest>        plans, as they are served
+    <directory>/artefacts/<sha256>    bytes that hosts fetch
+    <directory>/hosts.json            enrolment records of the fleet
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from answerable.authority import authorization, draft
+from answerable.bootstrap.feeds import sources
+from answerable.bootstrap.follow import Logs, read_hosts
+from answerable.bootstrap.people import nonce
+from answerable.bootstrap.serve import clock
+from answerable.changes.build import Fleet, Judge, Judgement, Mandate, Services, build
+from answerable.changes.plan import NoPlan, Plan, Terms
+from answerable.changes.plan import read as read_plan
+from answerable.config import NotConfigured, Party, read_bytes, write_private
+from answerable.exposure.match import Known, Snapshot, match
+from answerable.exposure.rank import Ranked, rank
+from answerable.feeds import candidate as candidates
+from answerable.feeds import release
+from answerable.feeds.candidate import Candidate, NoCandidate, propose
+from answerable.feeds.source import Source
+from answerable.inventory import dpkg, python
+from answerable.inventory.fleet import Fleet as Hosts
+from answerable.inventory.installed import Installed, Inventory
+from answerable.kernel.canon import Json
+from answerable.kernel.errors import Refused, Unavailable
+from answerable.kernel.merkle import leaf_hash
+from answerable.keys.store import load_key
+from answerable.ledger.client import submit
+
+PLAN = 256 << 20
+"""Largest plan that is read, bytes."""
+MANY = 1 << 53
+SILENCE = 86_400
+"""After so long without news a host is unknown, seconds."""
+
+
+class NotAgreed(Unavailable):
+    """Too few guards vouch for a candidate; the message says what each found."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants planned.
+
+    Args:
+        authorization: name of a standing authorization; empty for a plan that people approve.
+        clause: of that authorization.
+        zones: only hosts in one of these; empty for all.
+        canaries: hosts that go first.
+        rings: largest sizes for a plan that people approve.
+    """
+
+    title: str
+    authorization: str = ""
+    clause: str = ""
+    zones: frozenset[str] = frozenset()
+    canaries: tuple[str, ...] = ()
+    rings: tuple[int, ...] = (1, MANY)
+    packages: frozenset[str] = frozenset()
+
+
+class Planning:
+    """One control plane's directory and what it follows."""
+
+    def __init__(self, party: Party, client: httpx.Client) -> None:
+        """Open the directory; raises `Unavailable` if it is not usable."""
+        self.party, self.client, self.log = party, client, str(party.settings["log"])
+        self.logs = Logs(client, self.log, party.charter(), party.directory / "checkpoints")
+        self.logs.hosts = read_hosts(party.directory / "hosts.json")
+        self.planner = load_key(party.key("planner"))
+        for name in ("candidates", "plans", "artefacts"):
+            (party.directory / name).mkdir(mode=0o700, exist_ok=True)
+
+    def say(self, kind: str, body: Json, log: str = "authority", once: str = "") -> bytes:
+        """Sign a statement with the planner's key and append it; give the record."""
+        text = draft.text(kind, body, self.logs.law, self.logs.state.fleet, once or nonce(), log)
+        entry = draft.machine(text, self.planner)
+        submit(self.client, f"{self.log}/{log}", [entry])
+        return entry
+
+    def inventory(self) -> list[Inventory]:
+        """Look at every host that the settings name, and keep what is on it."""
+        store, rows = Hosts(self.party.directory / "fleet.db"), {}
+        records = {str(e.body["host"]): e.body for e in self.logs.hosts}
+        for name, how in self.party.settings.get("hosts", {}).items():
+            if name not in records:
+                raise NotConfigured(f"`{name}` has no record in hosts.json: enrol it first")
+            record, found = records[name], _installed(how)
+            rows[name] = Inventory(name, record["instance"], frozenset(record["zones"]), found)
+            store.record(rows[name], clock())
+        return list(rows.values())
+
+    def _kept(self) -> tuple[list[Inventory], list[str]]:
+        store = Hosts(self.party.directory / "fleet.db")
+        hosts = store.hosts(clock(), int(self.party.settings.get("silence", SILENCE)))
+        known = [store.inventory(h) for h in hosts if h.state == "known"]
+        return known, [h.host for h in hosts if h.state == "unknown"]
+
+    def candidate(self, feed: str) -> Candidate:
+        """Propose a candidate about everything that is on any host.
+
+        Raises:
+            NotAgreed: if a source cannot be used; it names each and why.
+        """
+        config = self.party.settings["feeds"][feed]
+        store = Hosts(self.party.directory / "fleet.db")
+        names = sorted(store.versions(config["ecosystem"]))
+        found = propose(feed, self.sources(feed), names, clock())
+        if isinstance(found, NoCandidate):
+            why = "; ".join(f"{p.source} is {p.state}: {p.detail}" for p in found.problems)
+            raise NotAgreed(f"the feed `{feed}` gives no candidate: {why}")
+        place = self.party.directory / "candidates" / found.sha256
+        write_private(place, found.text.encode())
+        return found
+
+    def sources(self, feed: str) -> Sequence[Source]:
+        """Give a feed's own sources."""
+        return sources(self.party.settings["feeds"][feed], self.party, self.client)
+
+    def release(self, proposed: Candidate) -> str:
+        """Ask every guard to attest a candidate, and log the release; give its id.
+
+        Raises:
+            NotAgreed: if no quorum does.
+        """
+        law, fleet = self.logs.law, self.logs.state.fleet
+        agreed = release.checkpoint(proposed, fleet, law.body["number"])
+        lines, against = [], []
+        for name, guard in law.body["guards"].items():
+            try:
+                url = f"{guard['url'].rstrip('/')}/attest"
+                answer = self.client.post(url, content=proposed.text.encode(), timeout=120)
+            except httpx.HTTPError as error:
+                against.append(f"{name}: {type(error).__name__}")
+                continue
+            if answer.status_code == httpx.codes.OK:
+                lines.append(answer.text)
+            else:
+                against.append(f"{name}: {answer.text[:300]}")
+        try:
+            note = release.joined(agreed, lines)
+            body, _ = release.body(proposed.feed, note, law, fleet)
+        except Refused as refusal:
+            raise NotAgreed(f"{refusal}; {'; '.join(against)}") from refusal
+        entry = self.say("release", body)
+        self.logs.refresh()
+        return _statement_id(entry)
+
+    def snapshots(self, releases: Iterable[str]) -> list[Snapshot]:
+        """Give the candidates that these releases put into service.
+
+        Raises:
+            NotAgreed: if one is not on disk.
+        """
+        by_root = {}
+        for place in (self.party.directory / "candidates").iterdir():
+            if not place.name.startswith("."):
+                one = candidates.read(read_bytes(place, candidates.SIZE))
+                by_root[one.feed, one.tree.root().hex()] = one
+        found = []
+        for name in releases:
+            row = self.logs.state.releases[name]
+            if (row["feed"], row["root"]) not in by_root:
+                raise NotAgreed(f"the candidate of release `{name}` is not on disk")
+            found.append(Snapshot(name, by_root[row["feed"], row["root"]]))
+        return found
+
+    def exposures(self) -> tuple[Known, list[Ranked], list[Inventory], list[str]]:
+        """Match the newest releases with what is on the hosts, the most urgent first."""
+        known = Known(self.snapshots(self.logs.state.newest.values()))
+        inventories, unknown = self._kept()
+        matched = match(known, inventories, unknown)
+        ranked = rank(matched.exposures, self.party.settings.get("weights", {}))
+        return known, ranked, inventories, unknown
+
+    def plan(self, wish: Wish) -> Plan:
+        """Make a plan, keep it, and fetch what it would install and go back to.
+
+        Raises:
+            NoPlan: if there is nothing to plan.
+            Refused: if the authorization is not in force, or has no such clause.
+        """
+        known, ranked, inventories, unknown = self.exposures()
+        if wish.zones:
+            inventories = [i for i in inventories if i.zones & wish.zones]
+            unknown = []
+        if wish.packages:
+            ranked = [r for r in ranked if r.exposure.installed.package in wish.packages]
+        mandate, judge = self._mandate(wish)
+        names = self.party.settings.get("hosts", {}).items()
+        services = {
+            n: Services(tuple(how.get("units", ())), tuple(how.get("checks", ())))
+            for n, how in names
+        }
+        plan = build(mandate, Fleet(inventories, services, unknown), ranked, known, judge)
+        self._fetch(plan, known)
+        write_private(self.party.directory / "plans" / plan.digest, plan.text.encode())
+        return plan
+
+    def _mandate(self, wish: Wish) -> tuple[Mandate, Judge]:
+        fleet, author = self.logs.state.fleet, self.party.name
+        if not wish.authorization:
+            mandate = Mandate(
+                fleet, author, wish.title, "approvals", "", wish.rings, MANY, wish.canaries
+            )
+            return mandate, lambda _host, _zones, facts: Judgement(frozenset(facts))
+        _, body = authorization.find(self.logs.state, wish.authorization, clock())
+        clause = authorization.clause_of(body, wish.clause)
+
+        def judge(_host: str, zones: frozenset[str], facts: Mapping[str, Json]) -> Judgement:
+            return Judgement(*authorization.judge(body, clause, zones, facts))
+
+        mandate = Mandate(
+            fleet, author, wish.title, "authorization", clause["name"], tuple(clause["rings"]),
+            body["max_hosts"], wish.canaries,
+        )  # fmt: skip
+        return mandate, judge
+
+    def _fetch(self, plan: Plan, known: Known) -> None:
+        wanted = {*plan.artefacts, *plan.undo_artefacts}
+        feeds = {snapshot.candidate.feed for snapshot in known.snapshots}
+        own = {feed: self.sources(feed) for feed in feeds}
+        for snapshot in known.snapshots:
+            for artefact in snapshot.candidate.artefacts:
+                place = self.party.directory / "artefacts" / artefact.sha256
+                if artefact.sha256 in wanted and not place.exists():
+                    for source in own[snapshot.candidate.feed]:
+                        if file := source.obtain(artefact):
+                            write_private(place, file.read_bytes())
+
+    def read_plan(self, digest: str) -> Plan:
+        """Read a plan by its digest.
+
+        Raises:
+            NoPlan: if it is not there, or another one.
+        """
+        try:
+            plan = read_plan(read_bytes(self.party.directory / "plans" / digest, PLAN))
+        except NotConfigured as error:
+            raise NoPlan(f"there is no plan `{digest}`: make it with `answerable plan`") from error
+        if plan.digest != digest:
+            raise NoPlan(f"the file of plan `{digest}` is another plan")
+        return plan
+
+    def terms(self, plan: Plan, name: str, options: Mapping[str, Any]) -> Terms:
+        """Give what a notice of a plan would say beside the plan; options win over defaults."""
+        limits, now, number, window = self.logs.law.limits, clock(), "", 0
+        validity = limits["validity"]
+        if plan.body["basis"] == "authorization":
+            number, body = authorization.find(self.logs.state, name, now)
+            clause = authorization.clause_of(body, plan.body["clause"])
+            window, validity = body["window"], min(validity, clause["validity"])
+        window = max(window, limits["window"], options.get("window", 0))
+        before = options.get("not_before", now)
+        after = options.get("not_after", before + validity)
+        undo = after + limits["undo_validity"]
+        soak = max(limits["soak"], options.get("soak", 0))
+        return Terms(number, window, soak, before, after, undo)
+
+    def notice(self, plan: Plan, terms: Terms) -> str:
+        """Log the notice of a plan; give its leaf hash."""
+        return leaf_hash(self.say("notice", plan.notice(terms))).hex()
+
+
+def _installed(how: Mapping[str, Any]) -> tuple[Installed, ...]:
+    root = Path(how["root"])
+    if how["kind"] == "dpkg":
+        return dpkg.installed(root, how["ecosystem"])
+    return python.installed(root)
+
+
+def _statement_id(entry: bytes) -> str:
+    return sha256(entry.rpartition(b"\n\n")[0] + b"\n").hexdigest()

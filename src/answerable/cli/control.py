@@ -1,0 +1,128 @@
+"""The control plane's commands: `feed`, `inventory`, `exposure`, `plan`, `rollout`, `serve`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from answerable.bootstrap.control import Control, run_control
+from answerable.bootstrap.planning import Planning, Wish
+from answerable.bootstrap.serve import http_client
+from answerable.changes import preview
+from answerable.cli.show import Output, say, table
+from answerable.config import read_party
+from answerable.exposure.rank import explain
+
+feed = typer.Typer(help="Propose snapshots of feeds and have them released by the guards.")
+inventory = typer.Typer(help="Which packages are on which hosts.")
+exposure = typer.Typer(help="Advisories that apply to packages on hosts, ranked.")
+plan = typer.Typer(help="Plans: discrete changes with their undos, previewed and noticed.")
+rollout = typer.Typer(help="Rollouts of noticed plans.")
+
+Directory = Annotated[Path, typer.Argument(help="the control plane's directory")]
+
+
+def _planning(directory: Path) -> Planning:
+    planning = Planning(read_party(directory, "control"), http_client())
+    planning.logs.refresh()
+    return planning
+
+
+@feed.command("sync")
+def feed_sync(directory: Directory, name: str) -> None:
+    """Propose a candidate of a feed and have the guards release it; prints the release."""
+    planning = _planning(directory)
+    proposed = planning.candidate(name)
+    say(f"{name}: {len(proposed.facts)} facts, root {proposed.tree.root().hex()}")
+    for gap in proposed.gaps:
+        say(f"{name}: {gap.package}: {gap.reason}")
+    typer.echo(planning.release(proposed))
+
+
+@feed.command("status")
+def feed_status(directory: Directory, output: Output = "table") -> None:
+    """List the newest release of each feed."""
+    logs = _planning(directory).logs
+    rows = [
+        {"feed": f, "release": r, **logs.state.releases[r]} for f, r in logs.state.newest.items()
+    ]
+    table(rows, ("feed", "release", "size", "time"), output)
+
+
+@inventory.command("import")
+def inventory_import(directory: Directory) -> None:
+    """Look at every host that the settings name."""
+    rows = _planning(directory).inventory()
+    typer.echo("\n".join(f"{row.host} {len(row.packages)}" for row in rows))
+
+
+@exposure.command("list")
+def exposure_list(directory: Directory, output: Output = "table") -> None:
+    """List exposures, the most urgent first, with their reasons."""
+    _, ranked, _, unknown = _planning(directory).exposures()
+    rows: list[dict[str, Any]] = [explain(one) for one in ranked]
+    for host in unknown:
+        say(f"{host}: not heard of for too long, so nothing is known about it")
+    names = tuple(rows[0]) if rows else ("host",)
+    table(rows, names, output)
+
+
+@plan.command("make")
+def plan_make(  # noqa: PLR0913  one option each
+    directory: Directory,
+    title: Annotated[str, typer.Option(help="what people read first")] = "security updates",
+    authorization: Annotated[str, typer.Option(help="empty: people approve the plan")] = "",
+    clause: Annotated[str, typer.Option(help="of the authorization")] = "",
+    zone: Annotated[list[str] | None, typer.Option(help="only hosts in one of these")] = None,
+    canary: Annotated[list[str] | None, typer.Option(help="hosts that go first")] = None,
+    package: Annotated[list[str] | None, typer.Option(help="only these packages")] = None,
+    ring: Annotated[list[int] | None, typer.Option(help="ring sizes, if people approve")] = None,
+) -> None:
+    """Make a plan and print the dry run; its last line is the digest that apply demands."""
+    wish = Wish(
+        title, authorization, clause, frozenset(zone or ()), tuple(canary or ()),
+        tuple(ring or Wish.rings), frozenset(package or ()),
+    )  # fmt: skip
+    typer.echo(preview.text(_planning(directory).plan(wish)), nl=False)
+
+
+@plan.command("show")
+def plan_show(directory: Directory, digest: str) -> None:
+    """Print a plan's dry run again."""
+    planning = Planning(read_party(directory, "control"), http_client())
+    typer.echo(preview.text(planning.read_plan(digest)), nl=False)
+
+
+@plan.command("apply")
+def plan_apply(
+    directory: Directory,
+    digest: str,
+    authorization: Annotated[str, typer.Option(help="the one it was made under")] = "",
+    valid: Annotated[int, typer.Option(help="seconds; the clause's if 0")] = 0,
+) -> None:
+    """Log the notice of exactly the plan with this digest; prints the notice's leaf hash."""
+    planning = _planning(directory)
+    chosen = planning.read_plan(digest)
+    terms = planning.terms(chosen, authorization, {})
+    if valid:
+        terms = planning.terms(chosen, authorization, {"not_after": terms.not_before + valid})
+    typer.echo(planning.notice(chosen, terms))
+
+
+@rollout.command("list")
+def rollout_list(directory: Directory, output: Output = "table") -> None:
+    """List notices and how far each is, as the logs say it."""
+    control = Control(read_party(directory, "control"))
+    control.view.refresh()
+    rows = []
+    for notice in control.planning.logs.state.notices:
+        ended = control.view.outcome(notice)
+        look = control.rollouts.look(notice)
+        rows.append({"notice": notice, "state": ended.state if ended else look.life,
+                     "why": ended.detail if ended else look.why})  # fmt: skip
+    table(rows, ("notice", "state", "why"), output)
+
+
+def serve(directory: Directory) -> None:
+    """Serve plans, bundles and artefacts, and roll out what was noticed."""
+    run_control(read_party(directory, "control"))

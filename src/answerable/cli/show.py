@@ -1,0 +1,38 @@
+"""How commands print: data to stdout, as a table for people or JSON for machines; talk to stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+Output = Annotated[
+    Literal["table", "json"], typer.Option("--output", help="`table` for people, or `json`")
+]
+
+
+def say(line: str) -> None:
+    """Tell a person how it goes (stderr)."""
+    typer.echo(line, err=True)
+
+
+def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], output: str) -> None:
+    """Print rows: JSON whole, or these members as a table (plain lines if not a terminal)."""
+    if output == "json":
+        typer.echo(json.dumps(list(rows), indent=2, sort_keys=True))
+        return
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(_cell(row.get(name, "")) for name in names))
+        return
+    drawn = Table(*names)
+    for row in rows:
+        drawn.add_row(*(_cell(row.get(name, "")) for name in names))
+    Console().print(drawn)
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401  any JSON value
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -13,7 +13,6 @@ read the logs again before each step; this process may be killed at any moment.
 """
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,40 +22,22 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from answerable.bootstrap.planning import Planning
-from answerable.bootstrap.serve import chores, clock, http_client, serve
-from answerable.bootstrap.view import LogView
-from answerable.changes.plan import Noticed, bundle
+from answerable.bootstrap.serve import boot_clock, chores, clock, http_client, serve
 from answerable.config import Party
 from answerable.kernel.errors import Unavailable
-from answerable.rollout.engine import DbosEngine
-from answerable.rollout.executor import ExecutorUnavailable
-from answerable.rollout.pull import PullExecutor
-from answerable.rollout.record import outcome_nonce
-from answerable.rollout.steps import HostSteps
-from answerable.rollout.view import Order, Outcome
+from answerable.ledger.client import submit
+from answerable.rollout.bundles import Bundles
 from answerable.rollout.decide import Pace
+from answerable.rollout.engine import DbosEngine
+from answerable.rollout.logs import LogView
+from answerable.rollout.pull import PullExecutor
+from answerable.rollout.record import LogRecorder
+from answerable.rollout.steps import HostSteps
 from answerable.rollout.workflow import Ports, Rollouts
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 EVERY = 1.0
 """Seconds between two looks for new notices and news of old ones."""
-
-
-class LogRecorder:
-    """`rollout.record.Recorder`: outcomes are the planner's statements in the report log."""
-
-    def __init__(self, planning: Planning, view: LogView) -> None:
-        """Sign with the planner's key."""
-        self._planning, self._view = planning, view
-
-    def record(self, outcome: Outcome) -> None:
-        """See `Recorder.record`."""
-        if self._view.outcome(outcome.notice) is None:
-            body = {
-                "notice": outcome.notice, "state": outcome.state, "detail": outcome.detail,
-                "time": outcome.time,
-            }  # fmt: skip
-            self._planning.say("outcome", body, "report", outcome_nonce(outcome.notice))
 
 
 class Control:
@@ -65,37 +46,28 @@ class Control:
     def __init__(self, party: Party) -> None:
         """Open its directory and engine; raises `Unavailable` if either is not usable."""
         self.party, self.planning = party, Planning(party, http_client())
-        self.view = LogView(self.planning.logs, self.planning.read_plan)
-        self.executor = PullExecutor(party.directory / "bundles", self.build)
+        planning, logs = self.planning, self.planning.logs
+        self.view = LogView(logs.authority, logs.said, planning.plan_bytes)
+        bundles = Bundles(logs.authority, planning.plan_bytes, planning.snapshot)
+        self.executor = PullExecutor(party.directory / "bundles", bundles)
+        recorder = LogRecorder(
+            planning.planner,
+            lambda: (logs.state.fleet, logs.law),
+            lambda entry: submit(planning.client, f"{planning.log}/report", [entry]),
+        )
         steps = HostSteps(party.directory / "steps.db")
-        ports = Ports(self.view, self.executor, LogRecorder(self.planning, self.view), steps)
-        self.engine = DbosEngine(party.directory / "engine", clock, time.monotonic)
+        self.engine = DbosEngine(party.directory / "engine", clock, boot_clock)
         pace = Pace(**party.settings.get("pace", {}))
+        ports = Ports(self.view, self.executor, recorder, steps)
         self.rollouts = Rollouts(self.engine, ports, clock, pace)
-
-    def build(self, notice: str, order: Order) -> bytes:
-        """Build a bundle; raises `ExecutorUnavailable` while the log cannot prove enough yet."""
-        row, logs = self.view.notice(notice), self.planning.logs
-        told = self.view.told(row)
-        seen = logs.covering(told) if told is not None else None
-        if seen is None:
-            raise ExecutorUnavailable(f"notice `{notice}` was not delivered to enough people yet")
-        granted = logs.state.authorizations.get(row["body"]["authorization"])
-        older = logs.covering(granted["index"]) if granted else None
-        plan = self.planning.read_plan(row["body"]["plan"])
-        noticed = Noticed(notice, seen[0].decode(), older[0].decode() if older else "")
-        snapshots = self.planning.snapshots(row["body"]["releases"])
-        return bundle(plan, order.ring, order.place, noticed, snapshots).encode()
 
     def look(self) -> None:
         """Start what should be under way and wake what may have news."""
         try:
-            self.view.refresh()
             self.rollouts.resume()
             logs = self.planning.logs
             for notice in self.view.open_notices():
-                key = f"{logs.state.tree.size}.{len(logs.reports)}"
-                self.rollouts.wake(notice, key)
+                self.rollouts.wake(notice, f"{logs.state.tree.size}.{len(logs.reports)}")
         except Unavailable:
             return  # the next look tries again; every rollout reads the logs for itself
 

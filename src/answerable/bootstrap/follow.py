@@ -8,7 +8,9 @@ window began.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import RLock
 from typing import NamedTuple
 
 import httpx
@@ -25,9 +27,14 @@ from answerable.kernel.verify import Enrolled
 from answerable.ledger.client import HttpSource, Reader, fetch_checkpoint
 from answerable.ledger.enrolments import host_key
 from answerable.ledger.reports import open_report
+from answerable.rollout.logs import Authority, Seen
 
 HOSTS = 1 << 28
 """Largest file of host records that is read, bytes."""
+
+
+LAST = 1 << 62
+"""Where the newest head stands among the checkpoints by size: after all of them."""
 
 
 class NotFollowed(Unavailable):
@@ -72,6 +79,8 @@ class Logs:
         self.reports: list[Reported] = []
         self.hosts: list[Enrolled] = []
         self.heads: dict[str, Cosigned] = {}
+        self._seen: dict[int, Seen] = {}
+        self._lock = RLock()
         self._client, self._url = client, url.rstrip("/")
 
     @property
@@ -86,8 +95,9 @@ class Logs:
             NotFollowed: if either cannot be followed; what was known stays known.
         """
         try:
-            self._authority()
-            self._report()
+            with self._lock:
+                self._authority()
+                self._report()
         except Refused as refusal:
             raise NotFollowed(f"the logs at `{self._url}`: {refusal}") from refusal
 
@@ -97,7 +107,7 @@ class Logs:
         origin = law.body["logs"][log]["origin"]
         head = cosigned(note, origin, law.guards["witness"], law.quorum)
         if log == "authority":
-            self._keep(head.checkpoint.size, note)
+            self._remember(note, head)
         self.heads[log] = head
         return source, head
 
@@ -128,18 +138,47 @@ class Logs:
         hosts = {host_key(e): ("host", str(e.body["host"])) for e in self.hosts}
         return {**self.law.owners, **hosts}
 
-    def _keep(self, size: int, note: bytes) -> None:
-        if self.kept is not None and not (place := self.kept / f"{size:012}").exists():
-            write_private(place, note)
+    def said(self, notice: str) -> list[Statement]:
+        """Give what was said of a notice in the report log, each by whom it may be said."""
+        return [
+            said
+            for _, _, said in self.reports
+            if said and said.body.get("notice") == notice and _by_right(said)
+        ]
 
-    def covering(self, index: int) -> tuple[bytes, Cosigned] | None:
-        """Give the oldest kept checkpoint that covers a record, None if there is none yet."""
+    def authority(self) -> Authority:
+        """Give what is known of the authority log now.
+
+        Raises:
+            NotFollowed: if it cannot be followed to its newest cosigned head.
+        """
+        with self._lock:
+            self.refresh()
+            return Authority(self.state, [self._seen[size] for size in sorted(self._seen)])
+
+    def _remember(self, note: bytes, head: Cosigned) -> None:
+        size = head.checkpoint.size
+        if not self._seen and self.kept is not None and self.kept.exists():
+            for place in sorted(p for p in self.kept.iterdir() if p.name.isdigit()):
+                self._add(read_bytes(place, CHECKPOINT))
+        if size not in self._seen and self.kept is not None:
+            write_private(self.kept / f"{size:012}", note)
+        self._seen.setdefault(size, Seen(note.decode(), size, head.past, head.present))
+        self._seen[LAST] = Seen(note.decode(), size, head.past, head.present)
+
+    def _add(self, note: bytes) -> None:
         law = self.law
-        for place in sorted(self.kept.iterdir()) if self.kept and self.kept.exists() else ():
-            if place.name.isdigit() and int(place.name) > index:
-                note = read_bytes(place, CHECKPOINT)
-                return note, cosigned(note, law.origin, law.guards["witness"], law.quorum)
-        return None
+        with suppress(Refused):  # of an older charter's guards: no bundle can carry it any more
+            head = cosigned(note, law.origin, law.guards["witness"], law.quorum)
+            size = head.checkpoint.size
+            self._seen[size] = Seen(note.decode(), size, head.past, head.present)
+
+
+def _by_right(said: Statement) -> bool:
+    if said.kind == "report":
+        return said.signers == {("host", said.body["host"])}
+    kinds = {kind for kind, _ in said.signers}
+    return kinds == {"observer" if said.kind in ("observation", "finding") else "planner"}
 
 
 def _opened(entry: bytes, owners: Mapping[Key, Signatory]) -> Statement | None:

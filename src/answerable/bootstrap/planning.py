@@ -242,6 +242,14 @@ class Planning:
                         if file := source.obtain(artefact):
                             write_private(place, file.read_bytes())
 
+    def snapshot(self, name: str) -> Snapshot:
+        """Give the snapshot of one release; raises as `snapshots` does."""
+        return self.snapshots([name])[0]
+
+    def plan_bytes(self, digest: str) -> bytes:
+        """Give the bytes of a plan by its digest; raises `NoPlan`."""
+        return self.read_plan(digest).text.encode()
+
     def read_plan(self, digest: str) -> Plan:
         """Read a plan by its digest.
 

@@ -21,6 +21,11 @@ def clock() -> int:
     return int(time.time())
 
 
+def boot_clock() -> float:
+    """Give the boot-time clock, seconds; it also runs while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def http_client(seconds: float = SECONDS) -> httpx.Client:
     """Make a client that follows nothing, trusts no environment and gives up in time."""
     return httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False)

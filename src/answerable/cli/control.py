@@ -68,7 +68,7 @@ def exposure_list(directory: Directory, output: Output = "table") -> None:
 
 
 @plan.command("make")
-def plan_make(  # noqa: PLR0913  one option each
+def plan_make(  # noqa: PLR0917  one option each
     directory: Directory,
     title: Annotated[str, typer.Option(help="what people read first")] = "security updates",
     authorization: Annotated[str, typer.Option(help="empty: people approve the plan")] = "",
@@ -113,9 +113,8 @@ def plan_apply(
 def rollout_list(directory: Directory, output: Output = "table") -> None:
     """List notices and how far each is, as the logs say it."""
     control = Control(read_party(directory, "control"))
-    control.view.refresh()
     rows = []
-    for notice in control.planning.logs.state.notices:
+    for notice in control.planning.logs.authority().state.notices:
         ended = control.view.outcome(notice)
         look = control.rollouts.look(notice)
         rows.append({"notice": notice, "state": ended.state if ended else look.life,

@@ -1,4 +1,4 @@
-"""How commands print: data to stdout, as a table for people or JSON for machines; talk to stderr."""
+"""How commands print: data to stdout, a table for people or JSON for machines; talk to stderr."""
 
 import json
 import sys

@@ -22,7 +22,7 @@ nothing: every host asks again for itself.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from answerable.authority.written import duration, moment
+from answerable.authority.written import NotWritten, duration, moment
 from answerable.kernel.canon import Json, conforms
 from answerable.kernel.condition import holds
 from answerable.kernel.errors import Refused
@@ -39,18 +39,18 @@ def draft(written: Mapping[str, Any]) -> Json:
     """Give the body of an authorization.
 
     Raises:
-        Refused: `malformed`, with what is missing or unknown.
+        NotWritten: with what is missing or unknown.
     """
     body = {**_DEFAULTS, **written}
     try:
         body["window"], body["review_by"] = duration(body["window"]), moment(body["review_by"])
         body["clauses"] = [{**c, "validity": duration(c["validity"])} for c in body["clauses"]]
     except (KeyError, TypeError) as error:
-        raise Refused("malformed", f"the authorization lacks {error}") from error
+        raise NotWritten(f"the authorization lacks {error}") from error
     odd = set(body) ^ set(AUTHORITY["authorization"])
     if odd or not conforms(body, AUTHORITY["authorization"]):
         what = f"`{min(odd)}` is unknown or missing" if odd else "a member of another form"
-        raise Refused("malformed", f"{what}; see docs/spec/statement.md")
+        raise NotWritten(f"{what}; see docs/spec/statement.md")
     for clause in body["clauses"]:
         _try(clause)
     return body
@@ -63,12 +63,12 @@ def _try(clause: Json) -> None:
         "kind": "advisory",
     }  # fmt: skip
     if not clause["rings"] or min(clause["rings"]) < 1:
-        raise Refused("malformed", f"clause `{clause['name']}` allows no host in a ring")
+        raise NotWritten(f"clause `{clause['name']}` allows no host in a ring")
     try:
         holds(clause["when"], known)
     except Refused as refusal:
-        raise Refused(
-            "malformed", f"clause `{clause['name']}` names an unknown fact or is no condition"
+        raise NotWritten(
+            f"clause `{clause['name']}` names an unknown fact or is no condition"
         ) from refusal
 
 
@@ -76,7 +76,7 @@ def find(state: State, name: str, now: int) -> tuple[str, Json]:
     """Give the newest authorization of a name that is in force at POSIX second `now`.
 
     Raises:
-        Refused: `no_authority`.
+        NotWritten: if there is none.
     """
     found = [
         (row["index"], number, row["body"])
@@ -86,7 +86,7 @@ def find(state: State, name: str, now: int) -> tuple[str, Json]:
         and row["body"]["review_by"] > now
     ]
     if not found:
-        raise Refused("no_authority", f"no authorization `{name}` is in force")
+        raise NotWritten(f"no authorization `{name}` is in force")
     _, number, body = max(found, key=lambda row: row[0])
     return number, body
 
@@ -95,12 +95,12 @@ def clause_of(body: Json, name: str) -> Json:
     """Give a clause by its name.
 
     Raises:
-        Refused: `not_covered`.
+        NotWritten: if there is none.
     """
     for clause in body["clauses"]:
         if clause["name"] == name:
             return clause
-    raise Refused("not_covered", f"`{body['name']}` has no clause `{name}`")
+    raise NotWritten(f"`{body['name']}` has no clause `{name}`")
 
 
 def judge(

@@ -11,10 +11,9 @@ Left out: signing, which people do with `ssh-keygen -Y sign -n answerable/charte
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from answerable.authority.written import duration, moment
+from answerable.authority.written import NotWritten, duration, moment
 from answerable.kernel.canon import Json
 from answerable.kernel.charter import Charter
-from answerable.kernel.errors import Refused
 
 _TIMES = (
     "window", "grace", "validity", "undo_validity", "freshness", "soak", "authorization_delay",
@@ -25,6 +24,7 @@ def draft(rules: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> Json:
     """Give the body of a charter that keeps its own rules.
 
     Raises:
+        NotWritten: if something is missing.
         Refused: which rule it would break, as the kernel says it.
     """
     body: Json = {"number": 1, "previous": "", "start": "", "caps": {}, **rules}
@@ -41,7 +41,7 @@ def draft(rules: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> Json:
         feeds = body["feeds"].items()
         body["feeds"] = {name: {"max_age": duration(feed["max_age"])} for name, feed in feeds}
     except (KeyError, TypeError, AttributeError) as error:
-        raise Refused("malformed", f"the rules of the charter lack {error}") from error
+        raise NotWritten(f"the rules of the charter lack {error}") from error
     Charter(body, "")
     return body
 

@@ -6,9 +6,9 @@ puts the signatures under it and opens it as the kernel will, so that nothing is
 
 from collections.abc import Callable, Iterable
 
+from answerable.authority.written import NotWritten
 from answerable.kernel.canon import Json, decode
 from answerable.kernel.charter import Charter
-from answerable.kernel.errors import Refused
 from answerable.kernel.note import ENTRY
 from answerable.kernel.sshsig import TAG, person_key
 from answerable.kernel.statement import AUTHORITY, Statement, open_charter, open_statement
@@ -46,7 +46,8 @@ def assemble(
         law: the charter in force; None for a charter, which names its own people.
 
     Raises:
-        Refused: `bad_signature`, naming the person, or why the statement is none.
+        NotWritten: if somebody signed who may not, or with another key.
+        Refused: why the statement is none.
     """
     people = (law.body if law else decode(said[:-1].encode(), ENTRY)["body"])["people"]
     lines = [_line(person, armoured, people) for person, armoured in signatures]
@@ -58,14 +59,14 @@ def assemble(
 
 def _line(person: str, armoured: str, people: Json) -> str:
     if person not in people:
-        raise Refused("bad_signature", f"`{person}` is not in the charter")
+        raise NotWritten(f"`{person}` is not in the charter")
     blob = ssh_blob(armoured)
     wire = blob[14 : 14 + int.from_bytes(blob[10:14], "big")]
     for line in people[person]["keys"]:
         key = person_key(person, line)
         if key.public == TAG + wire:
             return signature_line(key, blob)
-    raise Refused("bad_signature", f"`{person}` signed with a key that the charter does not list")
+    raise NotWritten(f"`{person}` signed with a key that the charter does not list")
 
 
 def machine(said: str, signer: Signer) -> bytes:

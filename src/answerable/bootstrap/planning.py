@@ -31,6 +31,7 @@ from answerable.exposure.rank import Ranked, rank
 from answerable.feeds import candidate as candidates
 from answerable.feeds import release
 from answerable.feeds.candidate import Candidate, NoCandidate, propose
+from answerable.feeds.debian import Debian
 from answerable.feeds.source import Source
 from answerable.inventory import dpkg, python
 from answerable.inventory.fleet import Fleet as Hosts
@@ -118,8 +119,12 @@ class Planning:
         """
         config = self.party.settings["feeds"][feed]
         store = Hosts(self.party.directory / "fleet.db")
-        names = sorted(store.versions(config["ecosystem"]))
-        found = propose(feed, self.sources(feed), names, clock())
+        versions, own = store.versions(config["ecosystem"]), self.sources(feed)
+        names = sorted(versions)
+        for source in own:
+            if isinstance(source, Debian):
+                names = list(source.pending(versions, clock()))
+        found = propose(feed, own, names, clock())
         if isinstance(found, NoCandidate):
             why = "; ".join(f"{p.source} is {p.state}: {p.detail}" for p in found.problems)
             raise NotAgreed(f"the feed `{feed}` gives no candidate: {why}")

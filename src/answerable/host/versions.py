@@ -11,7 +11,7 @@ Left out: rpm, semver, apk (added with the hosts that need them), and keys that 
 import re
 from typing import Any
 
-from answerable.kernel.errors import Refused, demand
+from answerable.kernel.errors import demand
 
 LENGTH = 255
 """Longest version that is read, characters."""
@@ -58,15 +58,15 @@ def key(ecosystem: str, version: str) -> Order:
     """Give the sort key of a version.
 
     Args:
-        ecosystem: `debian:<release>` or `pypi`.
+        ecosystem: `debian:<release>`, `ubuntu:<release>` or `pypi`.
         version: as the package tool spells it.
 
     Raises:
         Refused: `malformed` for a version that the scheme does not know.
     """
-    if version.isascii() and len(version) <= LENGTH:
-        if ecosystem.startswith("debian:") and (found := _DPKG.fullmatch(version)):
-            return _dpkg(found)
-        if ecosystem == "pypi" and (found := _PEP.fullmatch(version.lower())):
-            return _pep440(found)
-    raise Refused("malformed", f"`{version}` is no version of `{ecosystem}`")
+    debian = ecosystem.startswith(("debian:", "ubuntu:"))
+    sound = version.isascii() and len(version) <= LENGTH and (debian or ecosystem == "pypi")
+    found = (_DPKG if debian else _PEP).fullmatch(version if debian else version.lower())
+    demand(sound and found, "malformed", f"`{version}` is no version of `{ecosystem}`")
+    assert found, "just demanded"
+    return _dpkg(found) if debian else _pep440(found)

@@ -1,0 +1,132 @@
+"""Looking at a host from outside: what its disk says is installed, and whether its service answers.
+
+Rules:
+
+1. Own readers, which share nothing with those that planned or acted. `dpkg`: stanzas of
+   `var/lib/dpkg/status` below the root whose state is installed (dpkg(1)); two architectures of one
+   package at two versions are spelt `1.0|1.1`, which equals no version. `python`: `METADATA` of
+   every `*.dist-info` in `lib/python3.*/site-packages`, names as PEP 503 normalises them; a project
+   claimed twice at two versions is spelt likewise.
+2. A service answers if its URL gives status 200 within the client's time.
+3. What cannot be read is `Unseen`, never an empty list: silence proves nothing.
+
+Left out: what a running process has loaded; posture (users, ports, units).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from answerable.kernel.errors import Unavailable
+
+STATUS = 256 << 20
+"""Largest dpkg status file that is read, bytes."""
+METADATA = 1 << 20
+"""How much of a METADATA file is read, bytes; name and version stand at its head."""
+PROJECTS = 20_000
+"""Most dist-info folders that are read."""
+ANSWER = 65_536
+"""How much of a health answer is read, bytes."""
+KINDS = ("dpkg", "python")
+_INSTALLED = frozenset({"installed", "triggers-awaited", "triggers-pending"})
+_FIELD = re.compile(r"(?m)^(Package|Status|Version): *(.*)$")
+_HEAD = re.compile(r"(?m)^(Name|Version): *(.*?)\r?$")
+
+
+class Unseen(Unavailable):
+    """A host cannot be looked at now."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a host is looked at: root or environment, what it is (`KINDS`), health URL or none."""
+
+    root: Path
+    kind: str
+    health: str = ""
+
+
+class Sight(NamedTuple):
+    """Versions by package name, and why the service does not answer, empty if it does."""
+
+    installed: Mapping[str, str]
+    trouble: str
+
+
+def look(place: Place, client: httpx.Client) -> Sight:
+    """Look at a host once.
+
+    Raises:
+        Unseen: if its disk cannot be read.
+    """
+    assert place.kind in KINDS, f"`{place.kind}` is none of {KINDS}"
+    found = dpkg(place.root) if place.kind == "dpkg" else python(place.root)
+    return Sight(found, probe(client, place.health) if place.health else "")
+
+
+def dpkg(root: Path) -> dict[str, str]:
+    """Read what is installed below a Debian root."""
+    text = _read(root / "var/lib/dpkg/status", STATUS).decode(errors="replace")
+    found: dict[str, str] = {}
+    for stanza in text.split("\n\n"):
+        fields = dict(_FIELD.findall(stanza))
+        if fields.get("Status", "").split(" ")[-1] in _INSTALLED:
+            _add(found, fields.get("Package", ""), fields.get("Version", ""))
+    if not found:
+        raise Unseen(f"`{root}` has no installed package; is it a Debian root?")
+    return found
+
+
+def python(root: Path) -> dict[str, str]:
+    """Read what is installed in a Python environment."""
+    found: dict[str, str] = {}
+    for file in list(_metadata(root))[:PROJECTS]:
+        head = _read(file, METADATA, whole=False).partition(b"\n\n")[0].decode(errors="replace")
+        fields = dict(reversed(_HEAD.findall(head)))
+        name = re.sub(r"[-_.]+", "-", fields.get("Name", "")).lower()
+        _add(found, name, fields.get("Version", ""))
+    if not found:
+        raise Unseen(f"`{root}` has no installed project; is it a Python environment?")
+    return found
+
+
+def _metadata(root: Path) -> Iterator[Path]:
+    try:
+        yield from sorted(root.glob("lib/python3.*/site-packages/*.dist-info/METADATA"))
+    except OSError as error:
+        raise Unseen(f"`{root}`: {error.strerror}") from error
+
+
+def _add(found: dict[str, str], name: str, version: str) -> None:
+    same = found.get(name, version) == version
+    found[name] = version if same else f"{found[name]}|{version}"
+
+
+def _read(file: Path, limit: int, *, whole: bool = True) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(limit + 1)
+    except OSError as error:
+        raise Unseen(f"`{file}`: {error.strerror}; may this user read it?") from error
+    if whole and len(data) > limit:
+        raise Unseen(f"`{file}` has more than {limit} bytes")
+    return data[:limit]
+
+
+def probe(client: httpx.Client, url: str) -> str:
+    """Ask a service whether it is well; give why not, or nothing."""
+    size = 0
+    try:
+        with client.stream("GET", url) as answer:
+            for part in answer.iter_raw():
+                size += len(part)
+                if size > ANSWER:
+                    return f"`{url}` sends over {ANSWER} bytes"
+            ok = answer.status_code == httpx.codes.OK
+            return "" if ok else f"`{url}` answers {answer.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"`{url}` does not answer: {type(error).__name__}"

@@ -1,0 +1,336 @@
+"""An observer: looks at hosts by a way of its own, and says what it saw.
+
+Each `look_around` follows both logs and then, order by order of every plan that was noticed:
+
+1. A host says that its order is done, or undone, and it is so: `observation`, succeeded.
+2. A host says so, and in `LOOKS` looks in a row it is not so: `observation`, failed, and `finding`
+   `self_report_false`.
+3. A host says that a change failed, and it is so: `observation`, failed, and `failure` in the
+   authority log, which an undo needs. If it is not so in `LOOKS` looks: `finding`
+   `failure_not_seen`, and nothing else; a made-up failure rolls nothing back.
+4. A host that cannot be looked at for `LOOKS` looks after it reported: `observation`, unreachable,
+   and, if it reported a failure, `failure` for that cause, on which only people may undo.
+5. Ring k is complete when this observer saw every host of it succeed, none fail, and no host of it
+   reported a failure. When the soak has passed between two cosigned times of the report log, every
+   host of the ring is looked at again; if all are well: `advance` for ring k+1. A host that is not,
+   for `LOOKS` looks, is an `observation`, failed, and the ring never advances.
+
+Nothing is said twice: what was said is read from the logs themselves, so the observer may be killed
+anywhere. An observer only says what it saw; that f+1 of them must agree, and what follows from it,
+is for hosts and people.
+
+Left out: posture, decoys, drills, audit agents.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from answerable.kernel.canon import Json, encode
+from answerable.kernel.charter import Signatory
+from answerable.kernel.checkpoint import Cosigned
+from answerable.kernel.errors import Refused, Unavailable
+from answerable.kernel.note import Key
+from answerable.kernel.verify import Enrolled
+from answerable.keys.sign import Signer, sign_note, statement_text
+from answerable.ledger.client import Source
+from answerable.ledger.enrolments import host_key
+from answerable.observe.follow import Authority, Record, Reports
+from answerable.observe.judge import Due, Said, Verdict, due, judge
+from answerable.observe.look import Place, Sight, Unseen
+from answerable.observe.memory import Memory
+from answerable.observe.plans import Planned
+
+LOOKS = 3
+"""Looks in a row that must contradict a host before it is said."""
+CITED = 500
+"""Most reports that an `advance` cites; a larger ring is cited by its first ones."""
+
+
+class NotAnObserver(Unavailable):
+    """The charter does not name this key as an observer's."""
+
+
+class Watched(NamedTuple):
+    """A host that this observer can look at, and the record it was enrolled with."""
+
+    place: Place
+    enrolled: Enrolled
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What an observer reaches.
+
+    `plans`: (notice's leaf hash, its body) -> orders. `look`: raises `Unseen`. `submit`: (log,
+    entry), raises `Refused` or `Unavailable`. `clock`: POSIX seconds.
+    """
+
+    authority: Source
+    report: Source
+    plans: Callable[[str, Json], Sequence[Planned]]
+    look: Callable[[Place], Sight]
+    submit: Callable[[str, bytes], Any]
+    clock: Callable[[], int]
+
+
+class _Subject(NamedTuple):
+    notice: str
+    planned: Planned
+
+    @property
+    def host(self) -> str:
+        return str(self.planned.order["host"])
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.notice, self.planned.digest)
+
+
+class Observer:
+    """One observer; `look_around` again and again."""
+
+    def __init__(
+        self, ports: Ports, signer: Signer, charter: bytes, hosts: Mapping[str, Watched],
+        memory: Memory,
+    ) -> None:  # fmt: skip
+        """Begin where the memory says.
+
+        Raises:
+            Refused: if the charter is none.
+            NotAnObserver: if it does not name this observer's key.
+        """
+        self._ports, self._signer, self._hosts, self._memory = ports, signer, hosts, memory
+        self.authority = Authority(ports.authority, charter, memory.keep)
+        kind, self.name = self.authority.law.owners.get(signer.key, ("", ""))
+        if kind != "observer":
+            raise NotAnObserver(f"no observer of the charter has the key `{signer.key.vkey()}`")
+        self.reports = Reports(ports.report, memory.start, memory.report)
+        self.trouble: list[str] = []
+        self._remembered = memory.authority
+        self._plans: dict[str, Sequence[Planned]] = {}
+        self._said: dict[tuple[str, str], dict[str, Said]] = {}
+        self._mine: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+        self._findings: set[str] = set()
+        self._first: dict[str, int] = {}
+        self._doubts: dict[tuple[str, str, str], int] = {}
+        self._sent: set[tuple[str, ...]] = set()
+
+    def look_around(self) -> None:
+        """Follow the logs, look at what is due, and say it.
+
+        Raises:
+            Refused: if a log contradicts itself; then nothing more is to be said.
+            Unavailable: if a log cannot be read now.
+        """
+        self.trouble = []
+        head = self.authority.follow(self._remembered)
+        seen, records = self.reports.follow(self.authority, self._keys())
+        self._remembered = None
+        for record in records:
+            self._take(record)
+        for notice in list(self.authority.state.notices):
+            subjects = self._subjects(notice)
+            for subject in subjects:
+                self._watch(subject)
+            self._rings(notice, subjects, seen)
+        self._remember(head)
+
+    def _keys(self) -> dict[Key, Signatory]:
+        """Give the keys of watched hosts whose enrolment stands in the log."""
+        found: dict[Key, Signatory] = {}
+        for name, watched in self._hosts.items():
+            try:
+                watched.enrolled.prove(self.authority.state)
+                key = host_key(watched.enrolled)
+            except Refused as refusal:
+                self.trouble.append(f"`{name}` is not enrolled: {refusal.reason}")
+                continue
+            if key.name == name:
+                found[key] = ("host", name)
+        return found
+
+    def _take(self, record: Record) -> None:
+        body, said = record.said.body, record.said
+        if said.kind == "report":
+            known = self._said.setdefault((body["notice"], body["order"]), {})
+            old = known.get(body["change"])
+            newer = old is None or old.seq <= body["seq"]
+            # A refusal after the fact says nothing about what was done before.
+            if newer and not (old and body["result"] == "refused"):
+                known[body["change"]] = Said(record.leaf, body["result"], body["seq"])
+        elif ("observer", self.name) in said.signers and said.kind == "observation":
+            mine = self._mine.setdefault((body["notice"], body["order"]), {})
+            mine[body["change"], body["result"]] = record.leaf
+        elif ("observer", self.name) in said.signers and said.kind == "finding":
+            self._findings.add(f"{body['kind']} {body['subject']}")
+        if "notice" in body:
+            self._first.setdefault(body["notice"], record.place)
+
+    def _subjects(self, notice: str) -> list[_Subject]:
+        if notice not in self._plans:
+            body = self.authority.state.notices[notice]["body"]
+            if not any(of == notice for of, _ in self._said):
+                return []
+            try:
+                self._plans[notice] = self._ports.plans(notice, body)
+            except Unavailable as error:
+                self.trouble.append(str(error))
+                return []
+        return [_Subject(notice, planned) for planned in self._plans[notice]]
+
+    # --- one host ---------------------------------------------------------------------------------
+
+    def _watch(self, subject: _Subject) -> None:
+        claim = due(subject.planned.order, self._said.get(subject.key, {}))
+        if claim is None or subject.host not in self._hosts or self._settled(subject, claim):
+            return
+        verdict = self._look(subject.host, claim)
+        key = (*subject.key, claim.claim)
+        if verdict is None or not verdict.agrees:
+            self._doubts[key] = self._doubts.get(key, 0) + 1
+            if self._doubts[key] >= LOOKS:
+                self._contradict(subject, claim, verdict)
+            return
+        self._doubts.pop(key, None)
+        if claim.claim == "failed":
+            self._fail(subject, claim, verdict.cause, verdict.detail)
+        else:
+            self._observe(subject, claim.change, "succeeded", {"versions": dict(claim.expected)})
+
+    def _settled(self, subject: _Subject, claim: Due) -> bool:
+        mine = self._mine.get(subject.key, {})
+        if claim.claim != "failed":
+            told = {result for change, result in mine if change == claim.change}
+            return bool(told & {"succeeded", "failed"})
+        named = self.authority.state.notices[subject.notice]["failures"]
+        said = named.get(subject.host, {}).get(claim.change, {}).get(self.name)
+        return bool(said) or self._finding("failure_not_seen", subject, claim) in self._findings
+
+    def _look(self, host: str, claim: Due) -> Verdict | None:
+        try:
+            return judge(claim, self._ports.look(self._hosts[host].place))
+        except Unseen as error:
+            self.trouble.append(f"`{host}`: {error}")
+            return None
+
+    def _contradict(self, subject: _Subject, claim: Due, verdict: Verdict | None) -> None:
+        if verdict is None:
+            self._observe(subject, claim.change, "unreachable", {})
+            if claim.claim == "failed":
+                self._fail(subject, claim, "unreachable", "")
+        elif claim.claim == "failed":
+            self._find("failure_not_seen", subject, claim, "versions and service are as planned")
+        else:
+            self._observe(subject, claim.change, "failed", {"detail": verdict.detail})
+            self._find("self_report_false", subject, claim, verdict.detail)
+
+    def _fail(self, subject: _Subject, claim: Due, cause: str, detail: str) -> None:
+        if cause != "unreachable":
+            self._observe(subject, claim.change, "failed", {"detail": detail})
+        notice, order = subject.key
+        self._say("authority", "failure", (*subject.key, claim.change), {
+            "notice": notice, "order": order, "change": claim.change, "host": subject.host,
+            "report": claim.leaf, "cause": cause,
+        })  # fmt: skip
+
+    def _observe(self, subject: _Subject, change: str, result: str, saw: Json) -> None:
+        if (change, result) in self._mine.get(subject.key, {}):
+            return
+        notice, order = subject.key
+        about = {"notice": notice, "order": order, "change": change, "host": subject.host}
+        body = {**about, "result": result, "saw": saw, "time": self._ports.clock()}
+        self._say("report", "observation", (*subject.key, change, result), body)
+
+    def _finding(self, kind: str, subject: _Subject, claim: Due) -> str:
+        notice, order = subject.key
+        return f"{kind} {subject.host} {claim.change} {notice[:16]} {order[:16]}"
+
+    def _find(self, kind: str, subject: _Subject, claim: Due, detail: str) -> None:
+        name = self._finding(kind, subject, claim)
+        if name not in self._findings:
+            body = {"kind": kind, "subject": name.partition(" ")[2], "detail": detail}
+            self._say("report", "finding", (name,), {**body, "time": self._ports.clock()})
+
+    # --- rings ------------------------------------------------------------------------------------
+
+    def _rings(self, notice: str, subjects: Sequence[_Subject], seen: Cosigned) -> None:
+        row = self.authority.state.notices[notice]
+        soak = max(row["body"]["soak"], self.authority.law.limits["soak"])
+        for ring in range(len(row["body"]["rings"]) - 1):
+            if self.name in row["advances"].get(str(ring + 1), {}):
+                self._memory.complete.pop(f"{notice}/{ring}", None)
+                continue
+            members = [one for one in subjects if one.planned.ring == ring]
+            name = f"{notice}/{ring}"
+            if not members or not all(map(self._succeeded, members)):
+                self._memory.complete.pop(name, None)
+                return
+            since = self._memory.complete.setdefault(name, seen.past)
+            if seen.present - since < soak or not self._still_well(members):
+                return
+            cited = [self._claim(one).leaf for one in members[:CITED]]
+            body = {"notice": notice, "ring": ring + 1, "since": since, "until": seen.present}
+            self._memory.keep("report", seen.checkpoint.size, self.reports.note)
+            self._say("authority", "advance", (name,), {**body, "seen": cited})
+
+    def _succeeded(self, subject: _Subject) -> bool:
+        mine = self._mine.get(subject.key, {})
+        claim = due(subject.planned.order, self._said.get(subject.key, {}))
+        good = claim is not None and claim.claim == "done" and (claim.change, "succeeded") in mine
+        return good and not any(result == "failed" for _, result in mine)
+
+    def _claim(self, subject: _Subject) -> Due:
+        claim = due(subject.planned.order, self._said[subject.key])
+        assert claim is not None, "asked for a host that has not reported"
+        return claim
+
+    def _still_well(self, members: Sequence[_Subject]) -> bool:
+        """Look at a ring again at the end of its soak."""
+        good = True
+        for subject in members:
+            claim = self._claim(subject)
+            verdict, key = self._look(subject.host, claim), (*subject.key, "soak")
+            if verdict and verdict.well:
+                self._doubts.pop(key, None)
+                continue
+            good, self._doubts[key] = False, self._doubts.get(key, 0) + 1
+            if self._doubts[key] >= LOOKS:
+                detail = verdict.detail if verdict else "cannot be looked at"
+                self._observe(subject, claim.change, "failed", {"detail": f"at soak: {detail}"})
+        return good
+
+    # --- saying and remembering -------------------------------------------------------------------
+
+    def _say(self, log: str, kind: str, name: tuple[str, ...], body: Json) -> None:
+        """Sign and submit a statement once; `name` is what makes it the same one."""
+        if (kind, *name) in self._sent:
+            return
+        law = self.authority.law
+        origin, number = law.body["logs"][log]["origin"], law.body["number"]
+        nonce = sha256(encode([self.name, kind, body]).encode()).hexdigest()[:32]
+        text = statement_text(
+            kind, body, charter=number, fleet=self.authority.fleet, origin=origin, nonce=nonce
+        )
+        try:
+            self._ports.submit(log, sign_note(text, self._signer))
+        except Refused as refusal:
+            self.trouble.append(f"the {log} log does not take `{kind}`: {refusal}")
+            if refusal.reason != "duplicate":
+                return
+        except Unavailable as error:
+            self.trouble.append(str(error))
+            return
+        self._sent.add((kind, *name))
+
+    def _remember(self, head: Cosigned) -> None:
+        """Write down where to go on: before the first record of any notice that may still act."""
+        notices = self.authority.state.notices
+        alive = [
+            index for notice, index in self._first.items()
+            if notice in notices and notices[notice]["body"]["undo_not_after"] >= head.present
+        ]  # fmt: skip
+        self._memory.start = min([self.reports.next, *alive])
+        self._memory.authority, self._memory.report = head.checkpoint, self.reports.known
+        self._memory.save()

@@ -66,6 +66,7 @@ class _Round:
     law: Charter
     head: Head
     lines: dict[str, str] = field(default_factory=dict)
+    shown: bool = False
 
     def quorum(self) -> bool:
         quorum: int = self.law.quorum
@@ -129,9 +130,9 @@ class Publisher:
             self._busy[guard] = task = asyncio.create_task(self._ask(guard, at))
             task.add_done_callback(partial(self._free, guard))
             pending.add(task)
-        while pending and not at.quorum():
+        while pending and not at.shown:
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        return at.quorum()
+        return at.shown
 
     def _free(self, guard: str, _: object) -> None:
         self._busy.pop(guard, None)
@@ -187,7 +188,7 @@ class Publisher:
             note = at.head.note + "".join(at.lines[g] for g in sorted(at.lines)).encode()
             cosigned(note, self.log.origin, at.law.guards["witness"], at.law.quorum)
             await asyncio.to_thread(self.log.publish, note, at.head.checkpoint)
-            self._shown = rank
+            self._shown, at.shown = rank, True
 
 
 def good_lines(note: bytes, answer: bytes, pair: Pair) -> str:

@@ -11,9 +11,10 @@
 | `GET /notices`, `GET /notices/<leaf hash>`, `.../plan` | | text for people, the plan |
 | `POST /attest` | feeds | its answer |
 
-`<log>` is the SHA-256 of the log's origin, in hex. A body over its limit is 413, more requests
-than `Settings.rate` from one address 429. Questions for fresh heads are gathered for `GATHER`
-seconds and answered with one signature. Whatever the bytes are, no answer is a 500.
+`<log>` is the SHA-256 of the log's origin, in hex. A body over its limit is 413, one that does not
+come in time 408, more requests than `Settings.rate` from one address 429. Questions for fresh heads
+are gathered for `GATHER` seconds and answered with one signature. Whatever the bytes are, no answer
+is a 500.
 
 Left out: TLS and the addresses behind a proxy (both the operator's reverse proxy); the pages and
 the attester (handed in by bootstrap).
@@ -41,7 +42,11 @@ from answerable.witness.witness import REQUEST
 
 GATHER = 0.003
 """How long questions for fresh heads are gathered, seconds."""
-ATTEST = 1 << 20
+SENDING = 10
+"""How long a body may take to come, seconds."""
+HEADS = 8
+"""Heads that are judged at once: a log that holds its records back holds up no host and no veto."""
+ATTEST = 16 << 20
 """Largest request to the attester that is read, bytes."""
 _FOREVER, _SECONDS = "public, max-age=31536000, immutable", "public, max-age=1"
 _NOT_FOUND = problem(404, "unknown_subject", "no such page")
@@ -109,6 +114,8 @@ def guard_app(guard: Guard, clock: Callable[[], int], pages: Pages, attest: Atte
                 given = refusal(refused)
             except GuardUnavailable as error:
                 given = problem(503, "unavailable", str(error))
+            except TimeoutError:
+                given = problem(408, "too_slow", "the body did not come in time")
             except ClientDisconnect:
                 given = problem(400, "malformed", "the request ended early")
             return _response(given, caching if given.status == 200 else "")  # noqa: PLR2004
@@ -138,10 +145,12 @@ class _Served:
         self._guard, self._pages, self._attest = guard, pages, attest
         self._gathered = _Gathered(guard, [])
         self._sending: set[asyncio.Task[None]] = set()
+        self._heads = asyncio.Semaphore(HEADS)
 
     async def add_checkpoint(self, request: Request) -> Answer:
         body = await _body(request, REQUEST)
-        return await run_in_threadpool(self._guard.witness.add_checkpoint, body)
+        async with self._heads:
+            return await run_in_threadpool(self._guard.witness.add_checkpoint, body)
 
     async def head(self, request: Request) -> Answer:
         if not (origin := self._guard.origin(request.path_params["log"])):
@@ -204,10 +213,11 @@ class _TooLargeError(Exception):
 
 async def _body(request: Request, limit: int) -> bytes:
     data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limit:
-            raise _TooLargeError(f"over {limit} bytes")
+    async with asyncio.timeout(SENDING):
+        async for part in request.stream():
+            data += part
+            if len(data) > limit:
+                raise _TooLargeError(f"over {limit} bytes")
     return bytes(data)
 
 

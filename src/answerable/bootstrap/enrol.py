@@ -1,9 +1,11 @@
 """Enrolling hosts in batches: the tree that people sign, and each host's place in it.
 
 A batch is an RFC 6962 tree over the records' texts, in their bytes' order; the signed `enrolment`
-names its size and root. A row of hosts.json, and a host's proof file, is
+names its size and root. A row of hosts.json is
 
     {"enrolment":"<statement id>","path":["<hex>",..],"place":0,"record":"<text>"}
+
+and a host's proof file the same with `index` for `place` (host/enrol.py).
 """
 
 import json
@@ -73,7 +75,9 @@ def write_rows(file: Path, made: Sequence[Json]) -> None:
 def write_proofs(folder: Path, made: Sequence[Json]) -> None:
     """Write each host's row as a file of its own, `<host>.json`, for `answerable host prove`."""
     for row in made:
-        write_private(folder / f"{_host(row)}.json", encode(row).encode())
+        proof = {name: value for name, value in row.items() if name != "place"}
+        proof["index"] = row["place"]
+        write_private(folder / f"{_host(row)}.json", encode(proof).encode())
 
 
 def _host(row: Mapping[str, Any]) -> str:

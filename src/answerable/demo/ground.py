@@ -95,7 +95,7 @@ def lay(directory: Path, names: Sequence[str], now: int, say: Say) -> Ground:
         except Unavailable as error:
             why = str(error)
     say(f"using application hosts, for {why}")
-    return _application(directory, names, why, say)
+    return lay_application(directory, names, why, say)
 
 
 def _real(directory: Path, names: Sequence[str], now: int, say: Say) -> Ground:
@@ -133,7 +133,8 @@ def _configure(hosts: Hosts, host: str, pending: Sequence[Pending], pinned: dict
     appliance.configure(file, packages=packages, pinned=pinned)
 
 
-def _application(directory: Path, names: Sequence[str], why: str, say: Say) -> Ground:
+def lay_application(directory: Path, names: Sequence[str], why: str, say: Say) -> Ground:
+    """Give application hosts, whatever the machine could carry; as `lay`."""
     hosts = apphosts.AppHosts(directory)
     hosts.up(names, say)
     pending = tuple(Pending(r.package, r.package, r.old, r.new) for r in apphosts.RELEASES)

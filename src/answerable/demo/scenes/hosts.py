@@ -1,0 +1,159 @@
+"""The agents: put on each host, settings written by who runs the host, enrolled, started.
+
+A real host gets the agent as `kernel/`, `keys/`, `host/` and `cryptography`, nothing else of ours.
+An application host runs the same files from this very environment. Left out: packaging for people.
+"""
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import answerable
+from answerable.demo import appliance
+from answerable.demo.scenes.cast import CONTROL, GUARDS, LOG, Cast, StoryFailed
+from answerable.host.files import make_private
+
+ZONES = {
+    "web1": "web", "web2": "web", "web3": "web", "api1": "api", "api2": "api",
+    "legacy1": "legacy", "pci1": "pci", "pci2": "pci",
+}  # fmt: skip
+ARTEFACT = "opt/answerable"
+HOME = "var/lib/answerable"
+_NEEDED = ("cryptography", "cffi", "pycparser")
+_OURS = ("__init__.py", "kernel", "keys", "host")
+
+
+def build_artefact(cache: Path) -> Path:
+    """Give the folder that a real host gets: the agent and the one package that it needs."""
+    folder, partial = cache / "agent", cache / "agent.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    package = Path(answerable.__file__).parent
+    skip = shutil.ignore_patterns("__pycache__", "*.pyc")
+    (partial / "answerable").mkdir(parents=True)
+    for name in _OURS:
+        if (package / name).is_dir():
+            shutil.copytree(package / name, partial / "answerable" / name, ignore=skip)
+        else:
+            shutil.copyfile(package / name, partial / "answerable" / name)
+    for name in _NEEDED:
+        _copy_distribution(name, partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder
+
+
+def _copy_distribution(name: str, folder: Path) -> None:
+    for file in importlib.metadata.files(name) or ():
+        if ".." not in file.parts and file.suffix != ".pyc":
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(str(file.locate())), target)
+
+
+class Agents:
+    """The agents of all hosts."""
+
+    def __init__(self, cast: Cast) -> None:
+        """Know the hosts; nothing is put on them yet."""
+        self.cast, self.hosts = cast, cast.ground.hosts
+        self.real = cast.ground.kind == "real"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def home(self, host: str) -> Path:
+        """Give the agent's directory as we reach it."""
+        return self.hosts.root(host) / HOME if self.real else self.hosts.root(host)
+
+    def inside(self, host: str) -> str:
+        """Give the agent's directory as the host itself calls it."""
+        return f"/{HOME}" if self.real else str(self.home(host))
+
+    def argv(self, *words: str) -> list[str]:
+        """Give the agent's command line."""
+        python = "/usr/bin/python3" if self.real else sys.executable
+        return [python, "-m", "answerable.host", *words]
+
+    def run(self, host: str, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+        """Run one command of the agent on a host; give what it printed.
+
+        Raises:
+            StoryFailed: if it ends with another code.
+        """
+        argv = self.argv(words[0], "--dir", self.inside(host), *words[1:])
+        process = self.hosts.start_in(
+            host, argv, self._env(), subprocess.PIPE, subprocess.PIPE
+        )
+        out, err = process.communicate(timeout=120)
+        if process.returncode not in codes:
+            said = err.decode("utf-8", "replace").strip()[-1500:]
+            raise StoryFailed(f"the agent of {host} ended `{words[0]}` with {said}")
+        return out.decode()
+
+    def install(self, charter: Path, cache: Path) -> dict[str, Path]:
+        """Put the agent on each host and let it make key and record; give the records."""
+        artefact = build_artefact(cache) if self.real else None
+        found = {}
+        for host in self.hosts.names:
+            if artefact:
+                target = self.hosts.root(host) / ARTEFACT
+                target.parent.mkdir(exist_ok=True)
+                shutil.copytree(artefact, target)
+            self._make_home(host)
+            for name, data in (("given.json", self._settings(host)), ("given.note", "")):
+                place = self.home(host) / name
+                place.write_bytes(data.encode() if data else charter.read_bytes())
+            inside = self.inside(host)
+            self.run(
+                host, "enrol", "--name", host, "--zone", ZONES[host],
+                "--charter", f"{inside}/given.note", "--settings", f"{inside}/given.json",
+            )  # fmt: skip
+            found[host] = self.home(host) / "record.json"
+        return found
+
+    def prove(self, host: str, proof: Path) -> None:
+        """Let a host keep the fleet's proof of its record."""
+        shutil.copyfile(proof, self.home(host) / "given.proof")
+        self.run(host, "enrol", "--proof", f"{self.inside(host)}/given.proof")
+
+    def start(self, host: str) -> None:
+        """Start a host's agent; what it says goes to `output/<host>.txt`."""
+        argv = self.argv("run", "--dir", self.inside(host))
+        with (self.cast.directory / "output" / f"{host}.txt").open("ab") as file:
+            process = self.hosts.start_in(host, argv, self._env(), file, subprocess.STDOUT)
+        self._processes[host] = self.cast.running[host] = process
+
+    def stop(self, host: str) -> None:
+        """End a host's agent."""
+        self.cast.stop(host)
+
+    def _make_home(self, host: str) -> None:
+        if not self.real:
+            self.home(host).chmod(0o700)
+        make_private(self.home(host))
+
+    def _settings(self, host: str) -> str:
+        cast = self.cast
+        port = self.hosts.port(host)
+        settings: dict[str, object] = {
+            "control": cast.url(CONTROL), "log": cast.url(LOG), "poll": 1,
+            "guards": {name: cast.url(name) for name in GUARDS},
+            "checks": {appliance.UNIT: {"url": f"http://127.0.0.1:{port}/health", "within": 6}},
+        }  # fmt: skip
+        if self.real:
+            settings["driver"] = {"kind": "apt", "ecosystem": cast.ground.ecosystem}
+            settings["services"] = {"kind": "initd"}
+        else:
+            root = self.hosts.root(host)
+            unit = [str(root / "venv/bin/python"), "-I", str(appliance.PROGRAM),
+                    str(root / "appliance.json")]  # fmt: skip
+            settings["driver"] = {"kind": "venv", "path": str(root / "venv")}
+            settings["services"] = {"kind": "pidfile", "units": {appliance.UNIT: unit}}
+        return json.dumps(settings, indent=1)
+
+    def _env(self) -> dict[str, str]:
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        env = {"PATH": path, "LC_ALL": "C.UTF-8"}
+        return env | ({"PYTHONPATH": f"/{ARTEFACT}"} if self.real else {"HOME": os.environ.get("HOME", "/")})

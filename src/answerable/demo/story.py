@@ -1,0 +1,104 @@
+"""`answerable demo`: a small fleet founded, patched, attacked and proven, by real processes.
+
+The scenes are in `scenes/`. Rules: everybody is a process of the real commands with a directory and
+keys of its own; what is shown was read back from records, files and answers; everything is kept
+below one directory, whose path is the last line; nothing runs or stays mounted afterwards, however
+the story ends. `cache/` there is kept for the next time, all else is played anew.
+"""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from answerable.demo import ground
+from answerable.demo.scenes import founding, patching
+from answerable.demo.scenes.cast import LOG, READER, Cast
+from answerable.demo.scenes.hosts import ZONES, Agents
+from answerable.demo.scenes.tell import Teller
+from answerable.demo.scenes.watch import Watch
+
+KINDS = ("auto", "real", "application")
+_KEPT = ("cache",)
+
+
+def play(directory: Path, kind: str = "auto", last: int = 9) -> None:
+    """Play the story.
+
+    Args:
+        directory: everything is kept below it; what an earlier story left there is replaced.
+        kind: of hosts, `KINDS`; `auto` tries real ones.
+        last: the last scene to play.
+
+    Raises:
+        Unavailable: the story cannot go on; what there is stays in the directory.
+    """
+    tell, directory = Teller(), directory.resolve()
+    signal.signal(signal.SIGTERM, _interrupt)
+    directory.mkdir(parents=True, exist_ok=True)
+    _clear(directory)
+    laid = _lay(directory, kind, tell)
+    began = tell.elapsed()
+    try:
+        cast = Cast(directory, laid, tell)
+        _scenes(cast, last)
+        spent = tell.elapsed() - began
+        tell.line("")
+        tell.line(f"the story took {spent:.0f} s, {tell.waited():.0f} s of it waiting")
+    finally:
+        laid.hosts.down()
+    sys.stdout.write(f"{directory}\n")
+
+
+def _scenes(cast: Cast, last: int) -> None:
+    agents = Agents(cast)
+    cast.prepare()
+    founding.play(cast, agents, cast.directory / "cache")
+    watch = _watch(cast)
+    if last > 1:
+        patching.play(cast, agents, watch)
+
+
+def _watch(cast: Cast) -> Watch:
+    words = [sys.executable, "-m", "answerable.demo.scenes.spectate", cast.url(LOG)]
+    place = cast.place(READER)
+    words += [str(place / "charter.note"), str(place / "hosts.json")]
+    process = cast.ground.hosts.run_in_hub(
+        words, cast.uid(READER), None, subprocess.PIPE, subprocess.DEVNULL
+    )
+    assert process.stdout
+    return Watch(cast, process.stdout)
+
+
+def _lay(directory: Path, kind: str, tell: Teller) -> ground.Ground:
+    names = list(ZONES)
+    if kind == "application":
+        laid = ground.lay_application(directory, names, "they were asked for", tell.line)
+    else:
+        laid = ground.lay(directory, names, int(time.time()), tell.line)
+    if laid.kind == "real":
+        tell.line(f"hosts: {len(names)} real hosts, overlay root, network and dpkg of their own")
+    else:
+        tell.line(f"hosts: {len(names)} application hosts, since {laid.why}")
+    for update in laid.pending:
+        tell.line(f"pending: {update.package} {update.before} -> {update.after}")
+    for suite in laid.expired:
+        tell.bad(f"the suite {suite} is past its Valid-Until")
+    return laid
+
+
+def _clear(directory: Path) -> None:
+    for place in directory.iterdir():
+        if place.name in _KEPT:
+            continue
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -28,6 +28,6 @@ class HttpPlans:
                     data += part
                     if len(data) > PLAN:
                         raise HeraldUnavailable(f"`{url}` sends over {PLAN} bytes")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise HeraldUnavailable(f"cannot reach `{url}`: {type(error).__name__}") from error
         return bytes(data)

@@ -24,6 +24,9 @@ from answerable.witness.store import Store
 from answerable.witness.wire import Answer, Finding, GuardUnavailable, Settings, problem
 from answerable.witness.witness import Witness
 
+PULLS = 16
+"""Most steps of the mirror in one round of chores."""
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -115,10 +118,12 @@ class Guard:
 
     def _mirror(self, now: int) -> None:
         for origin, (name, _) in self.witness.known().items():
-            if name != "authority" and (
-                finding := self.mirror.pull(origin, self._world.logs[name])
-            ):
-                self.store.find(now, finding)
+            for _ in range(PULLS if name != "authority" else 0):
+                finding = self.mirror.pull(origin, self._world.logs[name])
+                if finding:
+                    self.store.find(now, finding)
+                if finding or not self.mirror.behind(origin):
+                    break
 
     def close(self) -> None:
         """Close the database."""

@@ -85,5 +85,5 @@ class HttpLog:
                     if len(data) > limit:
                         raise GuardUnavailable(f"`{url}` sends over {limit} bytes")
                 return response.status_code, bytes(data)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise GuardUnavailable(f"cannot reach `{url}`: {type(error).__name__}") from error

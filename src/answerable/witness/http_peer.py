@@ -26,6 +26,6 @@ class HttpPeer:
                         raise GuardUnavailable(f"`{url}` sends over {RECEIPT} bytes")
                 if response.status_code != httpx.codes.OK:
                     raise GuardUnavailable(f"`{url}` answers {response.status_code}: retry later")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise GuardUnavailable(f"cannot reach `{url}`: {type(error).__name__}") from error
         return bytes(data)

@@ -19,11 +19,13 @@ from hashlib import sha256
 from struct import pack
 
 from answerable.kernel.merkle import EMPTY, HASH, Tree, leaf_hash, node_hash
-from answerable.witness.log import STEP, Log
+from answerable.witness.log import Log
 from answerable.witness.store import Store, head_of
 from answerable.witness.tiles import SPAN, read_path
 from answerable.witness.wire import Finding
 
+PULL = 4096
+"""Records that are fetched and kept in one transaction, so that nobody waits long for it."""
 _BITS = 8
 
 
@@ -118,7 +120,7 @@ class Mirror:
         """
         with self._store.read() as db:
             have, head = extent(db, origin), head_of(db, origin)
-        end = min(head.size, have.size + STEP)
+        end = min(head.size, have.size + PULL)
         entries = log.entries(have.size, end, head.size) if end > have.size else []
         with self._store.write() as db:
             if extent(db, origin).size != have.size or (not entries and have.note == head.note):
@@ -136,6 +138,11 @@ class Mirror:
                 detail = f"the records of `{origin}` do not lead to its root of size {end}"
                 return Finding("split_view", detail)
         return None
+
+    def behind(self, origin: str) -> int:
+        """Say how many records of the head that the guard cosigned last are not here yet."""
+        with self._store.read() as db:
+            return head_of(db, origin).size - extent(db, origin).size
 
     def checkpoint(self, origin: str) -> bytes | None:
         """Give the newest checkpoint note whose records are all here."""

@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from answerable.authority import draft
 from answerable.kernel.canon import Json
 from answerable.kernel.charter import Charter
 from answerable.kernel.errors import Refused, Unavailable
-from answerable.kernel.fold import State
+from answerable.kernel.fold import State, fold
 from answerable.kernel.note import Note, parse_vkey
 from answerable.kernel.statement import Statement
 from answerable.ledger.client import submit
@@ -82,6 +83,7 @@ def say(
     law = state.law()
     said = draft.text(kind, body, law, state.fleet, nonce())
     entry, statement = draft.assemble(said, [(person, sign(said, kind, key))], law)
+    _try(state, entry)
     receipts: tuple[str, ...] = ()
     if kind in TO_GUARDS:
         receipts = hand_to_guards(entry, statement, law, client)
@@ -90,6 +92,14 @@ def say(
         submit(client, f"{log}/authority", [entry])
         logged = True
     return Said(entry, statement, receipts, logged)
+
+
+def _try(state: State, entry: bytes) -> None:
+    """Fold it into a copy first, so that nothing is handed in that would mean nothing."""
+    trial = State(state.fleet, deepcopy(state.tables))
+    (refusal,) = fold(trial, [entry])
+    if refusal:
+        raise refusal
 
 
 def hand_to_guards(

@@ -1,17 +1,15 @@
 """The control plane's commands: `feed`, `inventory`, `exposure`, `plan`, `rollout`, `serve`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.bootstrap.control import Control, run_control
-from answerable.bootstrap.planning import Planning, Wish
-from answerable.bootstrap.serve import http_client
-from answerable.changes import preview
 from answerable.cli.show import Output, say, table
 from answerable.config import read_party
-from answerable.exposure.rank import explain
+
+if TYPE_CHECKING:
+    from answerable.bootstrap.planning import Planning
 
 feed = typer.Typer(help="Propose snapshots of feeds and have them released by the guards.")
 inventory = typer.Typer(help="Which packages are on which hosts.")
@@ -22,9 +20,13 @@ rollout = typer.Typer(help="Rollouts of noticed plans.")
 Directory = Annotated[Path, typer.Argument(help="the control plane's directory")]
 
 
-def _planning(directory: Path) -> Planning:
+def _planning(directory: Path, *, follow: bool = True) -> "Planning":
+    from answerable.bootstrap.planning import Planning
+    from answerable.bootstrap.serve import http_client
+
     planning = Planning(read_party(directory, "control"), http_client())
-    planning.logs.refresh()
+    if follow:
+        planning.logs.refresh()
     return planning
 
 
@@ -59,6 +61,8 @@ def inventory_import(directory: Directory) -> None:
 @exposure.command("list")
 def exposure_list(directory: Directory, output: Output = "table") -> None:
     """List exposures, the most urgent first, with their reasons."""
+    from answerable.exposure.rank import explain
+
     _, ranked, _, unknown = _planning(directory).exposures()
     rows: list[dict[str, Any]] = [explain(one) for one in ranked]
     for host in unknown:
@@ -79,6 +83,9 @@ def plan_make(  # noqa: PLR0917  one option each
     ring: Annotated[list[int] | None, typer.Option(help="ring sizes, if people approve")] = None,
 ) -> None:
     """Make a plan and print the dry run; its last line is the digest that apply demands."""
+    from answerable.bootstrap.planning import Wish
+    from answerable.changes import preview
+
     wish = Wish(
         title, authorization, clause, frozenset(zone or ()), tuple(canary or ()),
         tuple(ring or Wish.rings), frozenset(package or ()),
@@ -89,7 +96,9 @@ def plan_make(  # noqa: PLR0917  one option each
 @plan.command("show")
 def plan_show(directory: Directory, digest: str) -> None:
     """Print a plan's dry run again."""
-    planning = Planning(read_party(directory, "control"), http_client())
+    from answerable.changes import preview
+
+    planning = _planning(directory, follow=False)
     typer.echo(preview.text(planning.read_plan(digest)), nl=False)
 
 
@@ -112,6 +121,8 @@ def plan_apply(
 @rollout.command("list")
 def rollout_list(directory: Directory, output: Output = "table") -> None:
     """List notices and how far each is, as the logs say it."""
+    from answerable.bootstrap.control import Control
+
     control = Control(read_party(directory, "control"))
     rows = []
     for notice in control.planning.logs.authority().state.notices:
@@ -124,4 +135,6 @@ def rollout_list(directory: Directory, output: Output = "table") -> None:
 
 def serve(directory: Directory) -> None:
     """Serve plans, bundles and artefacts, and roll out what was noticed."""
+    from answerable.bootstrap.control import run_control
+
     run_control(read_party(directory, "control"))

@@ -75,7 +75,8 @@ class Host(NamedTuple):
     `order`: sort key of (ecosystem, version), as its package driver compares, `Refused` for none.
     `installed`: `<ecosystem>/<package>` to version. `consumed`: every action begun, in turn (see
     `consumption`). `staged`: package to SHA-256 of the bytes about to be used. `failed`: the
-    actions that it reported as failed. `zones`: added by the host itself.
+    actions that it reported as failed. `resumed`: the last of `consumed`, if the host has looked
+    and found that it was never acted on, as after a kill. `zones`: added by the host itself.
     """
 
     enrolled: Enrolled
@@ -85,6 +86,7 @@ class Host(NamedTuple):
     consumed: tuple[str, ...] = ()
     staged: Mapping[str, str] = {}
     failed: frozenset[str] = frozenset()
+    resumed: str = ""
     zones: frozenset[str] = frozenset()
 
 
@@ -209,7 +211,7 @@ def _3_mine(c: _Case) -> None:
     verify_inclusion(leaf, body["index"], size, path, root, "not_in_ring")
     names = [consumption(c.leaf, c.bundle.hash, one["id"]) for one in order[c.part]]
     turn, begun = order[c.part].index(c.change), set(c.host.consumed)
-    demand(names[turn] not in begun, "consumed", f"`{c.change['id']}` was begun before")
+    demand(names[turn] not in begun - {c.host.resumed}, "consumed", f"`{c.change['id']}`")
     demand(begun.issuperset(names[:turn]), "out_of_order", f"before `{c.change['id']}`")
 
 
@@ -293,8 +295,7 @@ def _9_sizes(c: _Case) -> None:
     sizes, caps = [ring["size"] for ring in c.said["rings"]], c.clause["rings"] or [0]
     fits = all(size <= caps[min(at, len(caps) - 1)] for at, size in enumerate(sizes))
     demand(fits, "ring_too_large", f"rings of {sizes} hosts")
-    few = c.hosts <= min(c.rules.get("hosts", MANY), c.terms["max_hosts"])
-    demand(few, "fleet_limit", f"{c.hosts} hosts under one notice")
+    demand(c.hosts <= min(c.rules.get("hosts", MANY), c.terms["max_hosts"]), "fleet_limit", "hosts")
     day = week = same = c.hosts
     for leaf, other in c.state.notices.items():
         if leaf != c.leaf and _told(other) <= _told(c.notice):

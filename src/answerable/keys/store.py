@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from answerable.kernel.errors import Unavailable
+from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.note import COSIGNATURE, ED25519, MLDSA44, unbase64
 from answerable.keys.sign import Signer
 
@@ -49,6 +49,8 @@ def load_key(path: Path) -> Signer:
         blob = unbase64(parts[4]) if len(parts) == 5 else b""
     except (OSError, UnicodeDecodeError) as error:
         raise KeyUnavailable(f"cannot read the key `{path}`: make it with `init`") from error
+    except Refused as refused:
+        raise KeyUnavailable(f"`{path}` is damaged: put its backup back") from refused
     if len(blob) != SEED + 1 or blob[0] not in (ED25519, COSIGNATURE, MLDSA44):
         raise KeyUnavailable(f"`{path}` is not a private key of type 1, 4 or 6")
     signer = Signer.from_seed(parts[2], blob[0], blob[1:])

@@ -59,7 +59,7 @@ def _scenes(cast: Cast, last: int) -> None:
     founding.play(cast, agents, cast.directory / "cache")
     watch = _watch(cast)
     if last > 1:
-        patching.play(cast, agents, watch)
+        patching.play(patching.Stage(cast, agents, watch))
 
 
 def _watch(cast: Cast) -> Watch:

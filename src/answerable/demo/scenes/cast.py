@@ -130,7 +130,9 @@ class Cast:
             argv, self.uid(who), self._env(place), subprocess.PIPE, subprocess.PIPE, place
         )
         out, err = process.communicate(timeout=_SECONDS)
-        done = Done(process.returncode, out.decode("utf-8", "replace"), err.decode(errors="replace"))
+        done = Done(
+            process.returncode, out.decode("utf-8", "replace"), err.decode(errors="replace")
+        )
         if done.code not in codes:
             said = (done.err or done.out).strip()[-_SHOWN:]
             raise StoryFailed(f"`{' '.join(argv[1:4])}` of {who} ended with {done.code}: {said}")

@@ -97,9 +97,18 @@ def _charter(cast: Cast) -> Path:
     given = [word for name in cards for word in ("--card", cast.place("dana") / f"{name}.card")]
     cast.tell.command("dana", ["answerable", "charter", "draft", "--rules", rules.name,
                                f"--card .. ({len(cards)} cards)", "--out", "charter.txt"])  # fmt: skip
-    cast.run("dana", "charter", "draft", "--rules", rules, *given, "--out", "charter.txt", show=False)
+    cast.run(
+        "dana", "charter", "draft", "--rules", rules, *given, "--out", "charter.txt", show=False
+    )
     _sign(cast, "charter", "charter.txt")
-    words = ["charter", "assemble", "charter.txt", *_signatures("charter.txt"), "--out", "charter.note"]
+    words = [
+        "charter",
+        "assemble",
+        "charter.txt",
+        *_signatures("charter.txt"),
+        "--out",
+        "charter.note",
+    ]
     cast.tell.good(cast.run("dana", *words).err.strip())
     note = cast.place("dana") / "charter.note"
     cast.hand(note, LOG, CONTROL, READER, "lee", *GUARDS, *OBSERVERS)
@@ -152,7 +161,16 @@ def _sign(cast: Cast, kind: str, text: str) -> None:
     draft = cast.place("dana") / text
     cast.hand(draft, "lee")
     for person in PEOPLE:
-        words = ["ssh-keygen", "-q", "-Y", "sign", "-f", "id_ed25519", "-n", f"answerable/{kind}/v1"]
+        words = [
+            "ssh-keygen",
+            "-q",
+            "-Y",
+            "sign",
+            "-f",
+            "id_ed25519",
+            "-n",
+            f"answerable/{kind}/v1",
+        ]
         cast.run_program(person, [*words, text])
     signature = cast.place("lee") / f"{text}.sig"
     cast.hand(signature, "dana", called=f"{text}.sig.lee")
@@ -177,7 +195,9 @@ def _enrol(cast: Cast, agents: Agents, records: dict[str, Path]) -> None:
     cast.run("dana", "host", "register", "hosts.json", "--log", cast.url(LOG))
     for host in records:
         agents.prove(host, cast.place("dana") / "proofs" / f"{host}.json")
-    groups = {z: [h for h, zone in ZONES.items() if zone == z] for z in dict.fromkeys(ZONES.values())}
+    groups = {
+        z: [h for h, zone in ZONES.items() if zone == z] for z in dict.fromkeys(ZONES.values())
+    }
     listed = "; ".join(f"{zone}: {', '.join(hosts)}" for zone, hosts in groups.items())
     cast.tell.good(f"{len(records)} hosts hold the proof that people enrolled them ({listed})")
 

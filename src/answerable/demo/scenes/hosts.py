@@ -83,9 +83,7 @@ class Agents:
             StoryFailed: if it ends with another code.
         """
         argv = self.argv(words[0], "--dir", self.inside(host), *words[1:])
-        process = self.hosts.start_in(
-            host, argv, self._env(), subprocess.PIPE, subprocess.PIPE
-        )
+        process = self.hosts.start_in(host, argv, self._env(), subprocess.PIPE, subprocess.PIPE)
         out, err = process.communicate(timeout=120)
         if process.returncode not in codes:
             said = err.decode("utf-8", "replace").strip()[-1500:]
@@ -156,4 +154,6 @@ class Agents:
     def _env(self) -> dict[str, str]:
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         env = {"PATH": path, "LC_ALL": "C.UTF-8"}
-        return env | ({"PYTHONPATH": f"/{ARTEFACT}"} if self.real else {"HOME": os.environ.get("HOME", "/")})
+        return env | (
+            {"PYTHONPATH": f"/{ARTEFACT}"} if self.real else {"HOME": os.environ.get("HOME", "/")}
+        )

@@ -1,0 +1,109 @@
+"""An agent's own directory, and the agent put together from what lies in it.
+
+    settings.json    the operator's settings (settings.py)
+    charter.note     the charter that the host was given; the log must come to it or to a later one
+    key              the host's private key, mode 0600
+    record.json      the record that is to be enrolled; enrolled.json: its proof
+    log/             the followed log (state.py)
+    journal          what was begun and how it ended (journal.py)
+    refusals.json    refusals reported, or about to be (report.py)
+    bundles/         bundles by digest (shelf.py)
+    snapshots/       versions before a change, one file a snapshot
+    driver/          the package driver's own; services/: the service tool's
+    status.json      the last pass, for `status`
+    lock             held while an agent runs
+
+The directory must lie outside of everything that is ever restored: a snapshot that held it would
+forget what this host has done. Nothing here reads a clock or makes randomness: both are given.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from answerable.host.act import Actions, Tools, fetch_from
+from answerable.host.agent import Agent, Parts
+from answerable.host.client import Client
+from answerable.host.enrol import read_charter, read_proof
+from answerable.host.files import HomeUnavailable, check_private, make_private, read_file
+from answerable.host.follow import Follower
+from answerable.host.fresh import Guards
+from answerable.host.journal import Journal
+from answerable.host.judge import Identity, Judge
+from answerable.host.report import Outbox, Refusals
+from answerable.host.settings import Settings, make_driver, make_services, read_settings
+from answerable.host.shelf import Shelf
+from answerable.host.state import LogState
+from answerable.keys.sign import Signer
+from answerable.keys.store import load_key
+
+
+class World(NamedTuple):
+    """What an agent must be given: boot-time clock (seconds), nonces (32 hex), a way to wait."""
+
+    clock: Callable[[], float]
+    nonce: Callable[[], str]
+    sleep: Callable[[float], None]
+
+
+class Home:
+    """An agent's directory, opened.
+
+    Raises:
+        HomeUnavailable, KeyUnavailable: it is missing, open to others, or broken.
+        Refused: its charter is none.
+    """
+
+    def __init__(self, directory: Path, world: World) -> None:
+        check_private(directory, "700")
+        check_private(directory / "key", "600")
+        self.directory, self.world, self.client = directory, world, Client()
+        self.settings: Settings = read_settings(directory / "settings.json")
+        self.pinned = read_file(directory / "charter.note")
+        charter, self.fleet = read_charter(self.pinned)
+        self.signer: Signer = load_key(directory / "key")
+        self.kept = LogState(directory / "log", self.fleet)
+        log = f"{self.settings.log}/authority" if self.settings.log else ""
+        self.follower = Follower(
+            self.client, self.kept, self.pinned, world.clock, log, self.settings.guards
+        )
+        self.charter = self.kept.state.charter or charter
+
+    def identity(self) -> Identity:
+        """Give who this host is.
+
+        Raises:
+            HomeUnavailable: it is not enrolled yet.
+        """
+        path = self.directory / "enrolled.json"
+        if not path.exists():
+            raise HomeUnavailable(
+                f"`{self.directory}` is not enrolled: let people sign its record, then give its "
+                "proof with `enrol --proof FILE`"
+            )
+        return Identity(read_proof(path), self.signer, self.settings.zones)
+
+    def tools(self) -> Tools:
+        """Make the tools that the settings name."""
+        return Tools(
+            make_driver(self.settings, self.directory / "driver"),
+            make_services(self.settings, self.directory / "services", self.world.sleep),
+            self.settings.checks,
+        )
+
+    def agent(self, tools: Tools, patience: int) -> Agent:
+        """Put the agent together; it acts through `tools`."""
+        me, world, place = self.identity(), self.world, self.directory
+        journal = Journal(place / "journal")
+        refusals = Refusals(place / "refusals.json", world.clock)
+        guards = Guards(self.client, world.clock, world.nonce)
+        judge = Judge(me, self.kept, self.follower, guards, journal, world.clock)
+        make_private(place / "snapshots")
+        control = self.settings.control
+        fetch = fetch_from(self.client, f"{control}/artefacts")
+        actions = Actions(tools, fetch, place / "snapshots", world.sleep)
+        shelf = Shelf(place / "bundles", self.client, control, self.signer.key.name)
+        report_log = f"{self.settings.log}/report"
+        outbox = Outbox(self.client, report_log, self.signer, (journal, refusals))
+        parts = Parts(me, judge, shelf, journal, refusals, outbox, actions)
+        return Agent(parts, world.clock, patience, self.settings.retry)

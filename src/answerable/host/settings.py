@@ -1,0 +1,116 @@
+"""The settings of one host, from its own file; nothing here ever comes from an order.
+
+    {"checks":{"web":{"url":"http://127.0.0.1:8080/"}},
+     "control":"https://control.example","log":"https://log.example",
+     "driver":{"kind":"apt","ecosystem":"debian:12"},
+     "services":{"kind":"systemd"},
+     "guards":{"g1":"https://g1.example"},"poll":5,"retry":60,"zones":["web"]}
+
+`driver` is also `{"kind":"venv","path":"/srv/app"}`; `services` also `initd`, or
+`{"kind":"pidfile","units":{"app":["/srv/app/bin/serve"]}}`. `guards` holds addresses that differ
+from the charter's, `zones` what the host adds to its record. `poll`: seconds between two looks at
+the control plane; `retry`: seconds after which what was refused is asked again. Members may be
+left out; one that is not known is an error, since a misspelt rule would be no rule.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from answerable.host.driver import Driver
+from answerable.host.files import HomeUnavailable, make_private, read_json
+from answerable.host.service import Check, Services, read_checks
+
+POLL, RETRY = 5, 60
+"""Seconds, unless the settings say otherwise."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator of a host sets."""
+
+    control: str = ""
+    log: str = ""
+    guards: Mapping[str, str] = field(default_factory=dict)
+    zones: frozenset[str] = frozenset()
+    poll: float = POLL
+    retry: int = RETRY
+    driver: Mapping[str, Any] = field(default_factory=dict)
+    services: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "control": str, "log": str, "guards": dict, "zones": list, "poll": (int, float), "retry": int,
+    "driver": dict, "services": dict, "checks": dict,
+}  # fmt: skip
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a file of settings.
+
+    Raises:
+        HomeUnavailable: it is not there, or says something that is not known.
+        ServiceFailed: a health check is no check.
+    """
+    given = read_json(path)
+    if not isinstance(given, dict):
+        raise HomeUnavailable(f"`{path}` is no object of settings; see docs/spec/host.md")
+    for name, value in given.items():
+        if name not in _KINDS or not isinstance(value, _KINDS[name]) or value is True:
+            raise HomeUnavailable(f"`{path}`: `{name}` is no setting; see docs/spec/host.md")
+    more = dict(given)
+    if "zones" in more:
+        more["zones"] = frozenset(map(str, more["zones"]))
+    if "checks" in more:
+        more["checks"] = read_checks(more["checks"])
+    return Settings(**more)
+
+
+def make_driver(settings: Settings, state: Path) -> Driver | None:
+    """Make the package driver that the settings name, with `state` as its own directory.
+
+    Raises:
+        HomeUnavailable: it is none that this agent has.
+    """
+    # Each adapter is loaded only where it is used: a host keeps its memory for its work.
+    given = dict(settings.driver)
+    if not given:
+        return None
+    make_private(state)
+    kind = given.pop("kind", "")
+    try:
+        if kind == "apt":
+            from answerable.host.apt import AptDriver  # noqa: PLC0415
+
+            return AptDriver(state, **given)
+        if kind == "venv":
+            from answerable.host.venv import VenvDriver  # noqa: PLC0415
+
+            return VenvDriver(Path(given.pop("path")), state, **given)
+    except (TypeError, KeyError) as error:
+        raise HomeUnavailable(f"the driver `{kind}` has other settings: {error}") from error
+    raise HomeUnavailable(f"`{kind}` is no package driver; it is `apt` or `venv`")
+
+
+def make_services(settings: Settings, state: Path, sleep: Callable[[float], None]) -> Services:
+    """Make the service tool that the settings name, `initd` if none.
+
+    Raises:
+        HomeUnavailable: it is none that this agent has.
+    """
+    from answerable.host import service  # noqa: PLC0415
+
+    make_private(state)
+    given = dict(settings.services)
+    kind = given.pop("kind", "initd")
+    if kind == "initd" and not given:
+        return service.InitdServices(state)
+    if kind == "systemd" and not given:
+        return service.SystemdServices(state)
+    units = given.pop("units", {})
+    if kind != "pidfile" or given or not isinstance(units, dict):
+        raise HomeUnavailable(f"`{kind}` is no service tool; it is initd, systemd or pidfile")
+    argv = {str(name): tuple(map(str, words)) for name, words in units.items()}
+    return service.PidfileServices(state, argv, sleep)

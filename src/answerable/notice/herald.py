@@ -102,10 +102,11 @@ class Herald:
         now = self._world.clock()
         try:
             self._discover()
-            for notice in self.register.notices("open"):
+            self.register.lapse(now)
+            for notice in self.register.notices("open", now):
                 if notice.again <= now:
                     self._check(notice, now)
-            for notice in self.register.notices("good"):
+            for notice in self.register.notices("good", now):
                 self._tell(notice, now)
             for delivery in self.register.unlogged():
                 self._say(delivery, now)
@@ -118,9 +119,6 @@ class Herald:
             self.register.add(*row)
 
     def _check(self, notice: Noticed, now: int) -> None:
-        if notice.body["not_after"] <= now:
-            self.register.judge(notice.leaf, "late", notice.detail or "it ended before")
-            return
         try:
             data = self._world.plans.get(notice.body["plan"])
         except Unavailable as error:
@@ -146,8 +144,6 @@ class Herald:
         self.register.find(now, notice.leaf, found.detail)
 
     def _tell(self, notice: Noticed, now: int) -> None:
-        if notice.body["not_after"] <= now:
-            return
         people = self._world.followed.look(lambda state: recipients(state, notice))
         for person in sorted(people - self.register.told(notice.leaf)):
             if self.register.due(notice.leaf, person, now):
@@ -207,10 +203,10 @@ class Herald:
     def index(self) -> str:
         """List the notices, newest first, with their check words."""
         lines = []
-        for notice in reversed(self.register.notices("open", "good", "bad", "late")):
+        for notice in self.register.newest(PAGE):
             line = notice.subject if notice.status == "good" else _sorry(notice)
             lines.append(f"{notice.leaf}  {check_words(notice.id)}\n    {line}\n")
-        return "".join(lines[:PAGE]) or "no notice yet\n"
+        return "".join(lines) or "no notice yet\n"
 
     def page(self, leaf: str) -> str | None:
         """Give one notice's text, as it was delivered; or why it was not."""

@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS notice(
     leaf TEXT PRIMARY KEY, number INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
     status TEXT NOT NULL, detail TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL,
     plan BLOB NOT NULL, again INTEGER NOT NULL,
-    unlabelled INTEGER NOT NULL);
+    unlabelled INTEGER NOT NULL, ends INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS notice_ends ON notice(status, ends);
 CREATE TABLE IF NOT EXISTS delivery(
     leaf TEXT, person TEXT, channel TEXT NOT NULL, time INTEGER NOT NULL, charter INTEGER NOT NULL,
     entry BLOB NOT NULL, again INTEGER NOT NULL, logged INTEGER NOT NULL,
@@ -125,13 +126,23 @@ class Register:
 
     def add(self, leaf: str, number: int, statement: str, body: Json) -> None:
         """Write down a notice that was found in the log."""
-        row = (leaf, number, statement, json.dumps(body))
-        self.run("INSERT OR IGNORE INTO notice VALUES (?,?,?,?,'open','','','',x'',0,0)", *row)
+        row = (leaf, number, statement, json.dumps(body), body["not_after"])
+        self.run("INSERT OR IGNORE INTO notice VALUES (?,?,?,?,'open','','','',x'',0,0,?)", *row)
 
-    def notices(self, *statuses: str) -> list[Noticed]:
-        """Give the notices of these statuses, in the order of the log."""
-        found = [_noticed(*row) for row in self.run(f"{_NOTICED} ORDER BY number")]
-        return [notice for notice in found if notice.status in statuses]
+    def notices(self, status: str, now: int) -> list[Noticed]:
+        """Give the notices of a status that had not ended at this second, in the log's order."""
+        ask = f"{_NOTICED} WHERE status=? AND ends>? ORDER BY number"
+        return [_noticed(*row) for row in self.run(ask, status, now)]
+
+    def newest(self, count: int) -> list[Noticed]:
+        """Give the newest notices of any status, newest first."""
+        rows = self.run(f"{_NOTICED} ORDER BY number DESC LIMIT ?", count)
+        return [_noticed(*row) for row in rows]
+
+    def lapse(self, now: int) -> None:
+        """Give up the notices that ended before their plan was seen."""
+        change = "UPDATE notice SET status='late' WHERE status='open' AND ends<=?"
+        self.run(change, now)
 
     def notice(self, leaf: str) -> Noticed | None:
         """Give one notice."""

@@ -182,12 +182,14 @@ class Witness:
         last, now = self._store.head(origin), self._clock()
         if not last.note or origin not in (known := self.known()):
             return None
-        name, pair = known[origin]
-        if name == "authority" and (finding := self._follower.overdue(now)):
+        if known[origin][0] == "authority" and (finding := self._follower.overdue(now)):
             self._found(finding)
             return finding
-        checkpoint = parse_checkpoint(last.note.partition(b"\n\n")[0] + b"\n")
-        lines = _lines_of(last.note, pair) + cosign(checkpoint, now, *self._signers)
+        text, _, tail = last.note.decode().partition("\n\n")
+        checkpoint = parse_checkpoint(text.encode() + b"\n")
+        # As it was kept: the log's lines, also those of keys it has no more, and then our own.
+        kept = tail.splitlines(keepends=True)[: -len(self._signers)]
+        lines = "".join(kept) + cosign(checkpoint, now, *self._signers)
         note = (checkpoint.text() + "\n" + lines).encode()
         with self._store.write() as db:
             row = (note, origin, last.note)

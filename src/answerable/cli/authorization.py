@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from answerable.cli.charter import load_yaml, read_text
+from answerable.cli.charter import load_yaml
 from answerable.cli.given import (
     CharterFile,
     Key,
@@ -13,15 +13,13 @@ from answerable.cli.given import (
     Out,
     Person,
     Reason,
-    Signatures,
     follow,
     law_of,
-    sign_next,
-    signatures,
     write,
 )
-from answerable.cli.show import Output, say, table
-from answerable.kernel.errors import demand
+from answerable.cli.people import speak
+from answerable.cli.show import Output, table
+from answerable.cli.sign import Signatures, assemble, sign_next
 
 app = typer.Typer(help="Draft, assemble, list and revoke authorizations.", no_args_is_help=True)
 
@@ -53,26 +51,6 @@ def authorization_assemble(
     assemble("authorization", text, signature, charter, out)
 
 
-def assemble(
-    kind: str, text: Path, signed: list[str], charter: Path, out: Path | None
-) -> tuple[bytes, str]:
-    """Assemble a record that needs several people; give it and its statement id.
-
-    Raises:
-        Refused: if too few signed it, or it is of another kind or fleet.
-    """
-    from answerable.authority import draft
-
-    law, fleet = law_of(charter)
-    note, said = draft.assemble(read_text(text), signatures(signed), law)
-    demand(said.kind == kind, "malformed", f"a `{said.kind}`, not a `{kind}`")
-    demand(said.envelope["fleet"] == fleet, "wrong_fleet", f"`{said.envelope['fleet']}`")
-    law.enough(said.people, kind)
-    write(out, note)
-    say(f"{kind} {said.id}, signed by {', '.join(sorted(said.people))}")
-    return note, said.id
-
-
 @app.command("list")
 def authorization_list(log: LogUrl, charter: CharterFile, output: Output = "table") -> None:
     """List the standing authorizations of the log."""
@@ -99,8 +77,6 @@ def authorization_revoke(
     reason: Reason = "",
 ) -> None:
     """Revoke a standing authorization, as its owner or as an approver."""
-    from answerable.cli.people import speak
-
     logs = follow(log, charter)
     body = {"authorization": authorization, "reason": reason}
     speak("revocation", body, (person, key), logs.state, log)

@@ -5,12 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from answerable.cli.given import Out, Signatures, law_of, sign_next, signatures, write
+from answerable.cli.given import Out, law_of, write
 from answerable.cli.show import Output, say
+from answerable.cli.sign import Signatures, read_text, sign_next, signatures
 from answerable.config import NotConfigured, read_bytes
 from answerable.kernel.canon import encode
-from answerable.kernel.errors import demand
-from answerable.kernel.note import ENTRY
 
 app = typer.Typer(help="Draft, assemble and show charters.", no_args_is_help=True)
 
@@ -83,18 +82,6 @@ def charter_assemble(
     charter.enough(statement.people, "charter")
     write(out, note)
     say(f"charter {charter.body['number']}: {charter.id}")
-
-
-def read_text(path: Path) -> str:
-    """Read a drafted text.
-
-    Raises:
-        Refused: `malformed`, if it is not one line with its LF.
-    """
-    said = read_bytes(path, ENTRY).decode(errors="replace")
-    whole = said.endswith("}\n") and said.count("\n") == 1
-    demand(whole, "malformed", f"`{path}` is no drafted text: one line of JSON")
-    return said
 
 
 @app.command("show")

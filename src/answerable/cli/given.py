@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from answerable.cli.show import say
 from answerable.config import read_bytes
 from answerable.kernel.charter import Charter
 from answerable.kernel.statement import open_charter
@@ -25,9 +24,6 @@ CharterFile = Annotated[
 ]  # fmt: skip
 LogUrl = Annotated[str, typer.Option("--log", help="URL of the log server")]
 Out = Annotated[Path | None, typer.Option("--out", help="file to write; stdout if left out")]
-Signatures = Annotated[
-    list[str], typer.Option("--signature", help="PERSON=FILE, as `ssh-keygen -Y sign` wrote it")
-]
 Person = Annotated[str, typer.Option("--person", help="who you are in the charter")]
 Key = Annotated[
     Path, typer.Option("--key", help="your SSH key (or its .pub, with an agent or FIDO key)")
@@ -68,20 +64,6 @@ def follow(log: str, charter: Path) -> "Logs":
     return logs
 
 
-def signatures(given: list[str]) -> list[tuple[str, str]]:
-    """Read signature files: (person, armoured signature)."""
-    from answerable.bootstrap.people import ARMOUR
-
-    found = []
-    for one in given:
-        person, is_pair, file = one.partition("=")
-        if not (person and is_pair):
-            raise typer.BadParameter(f"`{one}` is not PERSON=FILE", param_hint="--signature")
-        armoured = read_bytes(Path(file), ARMOUR).decode("ascii", "replace")
-        found.append((person, armoured))
-    return found
-
-
 def write(out: Path | None, data: bytes) -> None:
     """Write public data to a file, or to stdout."""
     if out is None:
@@ -92,9 +74,3 @@ def write(out: Path | None, data: bytes) -> None:
         out.write_bytes(data)
     except OSError as error:
         raise typer.BadParameter(f"cannot write `{out}`: {error.strerror}") from error
-
-
-def sign_next(kind: str, out: Path | None) -> None:
-    """Say how people sign a text."""
-    file = out or "FILE"
-    say(f"each person signs it: ssh-keygen -Y sign -f KEY -n answerable/{kind}/v1 {file}")

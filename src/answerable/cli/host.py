@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from answerable.cli.given import CharterFile, LogUrl, Out, Signatures, client, law_of, sign_next
-from answerable.cli.given import write as write_out
+from answerable.cli.given import CharterFile, LogUrl, Out, client, law_of, write
 from answerable.cli.show import Output, say
+from answerable.cli.sign import Signatures, assemble, read_text, sign_next, signatures
+from answerable.kernel.errors import demand
 
 app = typer.Typer(help="Enrol hosts, and run a host's agent.", no_args_is_help=True)
 Directory = Annotated[Path, typer.Argument(help="the agent's own directory")]
@@ -30,7 +31,7 @@ def host_enrol(record: Records, charter: CharterFile, out: Out = None) -> None:
     law, fleet = law_of(charter)
     records = enrol.read_records(record)
     text = draft.text("enrolment", enrol.body(records), law, fleet, nonce())
-    write_out(out, text.encode())
+    write(out, text.encode())
     say(f"{len(records)} hosts")
     sign_next("enrolment", out)
 
@@ -48,10 +49,6 @@ def host_assemble(
     """Put people's signatures under an enrolment; writes the record and each host's proof."""
     from answerable.authority import draft
     from answerable.bootstrap import enrol
-    from answerable.cli.authorization import assemble
-    from answerable.cli.charter import read_text
-    from answerable.cli.given import signatures
-    from answerable.kernel.errors import demand
 
     records = enrol.read_records(record)
     law, _ = law_of(charter)

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from answerable.cli.given import CharterFile, Key, LogUrl, Person, Reason, client, follow, law_of
+from answerable.cli.given import (
+    CharterFile,
+    Key,
+    LogUrl,
+    Out,
+    Person,
+    Reason,
+    client,
+    follow,
+    law_of,
+    write,
+)
 from answerable.cli.show import say as tell
+from answerable.cli.sign import Signatures, assemble, sign_next
 from answerable.config import read_bytes
 from answerable.kernel.canon import Json, encode
 from answerable.kernel.errors import Unavailable
@@ -115,16 +127,21 @@ def approve(
     speak("approval", {"notice": notice, "reason": reason, "undo": undo}, (person, key), state, log)
 
 
+lift = typer.Typer(
+    help="Lift vetoes, halts and withdrawals, by several people together.", no_args_is_help=True
+)
+
+
+@lift.command("draft")
 def lift_draft(
     statement: Annotated[list[str], typer.Argument(help="ids of vetoes, halts; withdrawn hashes")],
     charter: CharterFile,
     reason: Reason = "",
-    out: Annotated[Path | None, typer.Option("--out", help="file to write")] = None,
+    out: Out = None,
 ) -> None:
     """Draft a lift of vetoes, halts or withdrawals; prints the text to sign."""
     from answerable.authority import draft
     from answerable.bootstrap.people import nonce
-    from answerable.cli.given import sign_next, write
 
     law, fleet = law_of(charter)
     body = {"lifts": statement, "reason": reason}
@@ -132,18 +149,12 @@ def lift_draft(
     sign_next("lift", out)
 
 
+@lift.command("assemble")
 def lift_assemble(
     text: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="as drafted")],
-    signature: Annotated[list[str], typer.Option("--signature", help="PERSON=FILE")],
+    signature: Signatures,
     charter: CharterFile,
-    out: Annotated[Path | None, typer.Option("--out", help="file to write")] = None,
+    out: Out = None,
 ) -> None:
     """Put people's signatures under a lift; prints the record to submit."""
-    from answerable.cli.authorization import assemble
-
     assemble("lift", text, signature, charter, out)
-
-
-lift = typer.Typer(help="Lift vetoes, halts and withdrawals, by several people together.")
-lift.command("draft")(lift_draft)
-lift.command("assemble")(lift_assemble)

@@ -1,0 +1,78 @@
+"""`answerable verify`, `explain`, `status`, and `answerable evidence collect`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from answerable.cli.show import Output, say, table
+
+evidence = typer.Typer(no_args_is_help=True, help="Gather what proves every change.")
+Directory = Annotated[Path, typer.Argument(help="an evidence directory")]
+Fleet = Annotated[str, typer.Option(help="fleet id that you trust, instead of `charter.note`")]
+
+
+@evidence.callback()
+def _evidence() -> None:
+    """Gather what proves every change."""
+
+
+@evidence.command("collect")
+def collect(
+    directory: Annotated[Path, typer.Argument(help="where to gather; may hold some already")],
+    log: Annotated[str, typer.Option(help="URL of the log server")] = "",
+    control: Annotated[str, typer.Option(help="URL of the control plane")] = "",
+    hosts: Annotated[Path | None, typer.Option(help="host records: hosts.json")] = None,
+    kept: Annotated[list[Path] | None, typer.Option(help="folder of kept checkpoints")] = None,
+) -> None:
+    """Gather logs, plans, host records and checkpoints; what is missing is told on stderr."""
+    from answerable.bootstrap.serve import http_client
+    from answerable.evidence.collect import collect as gather
+
+    with http_client() as client:
+        missing = gather(directory, client, log=log, control=control, hosts=hosts, kept=kept or [])
+    for line in missing:
+        say(f"missing: {line}")
+    typer.echo(str(directory))
+
+
+def verify(directory: Directory, fleet: Fleet = "", output: Output = "table") -> None:
+    """Check logs and signatures offline, and print the trail of every change on every host.
+
+    Exit code 0: everything holds. 1: something is damaged, contradicted or not shown. 3: a change
+    happened without authority.
+    """
+    from answerable.evidence.explain import row, sentence, summary
+    from answerable.evidence.trail import Trail
+    from answerable.evidence.verify import verify as audit
+
+    def tell(trail: Trail) -> None:
+        typer.echo(json.dumps(row(trail), sort_keys=True) if output == "json" else sentence(trail))
+
+    verdict = audit(directory, fleet, tell)
+    for line in summary(verdict):
+        typer.echo(line, err=output == "json")
+    raise typer.Exit(verdict.code)
+
+
+def explain(
+    directory: Directory,
+    subject: Annotated[str, typer.Argument(help="a notice's hash, HOST, or HOST/CHANGE")],
+    fleet: Fleet = "",
+) -> None:
+    """Say why: who allowed it, who was told, what stood against it, what became of it."""
+    from answerable.evidence.explain import explain as reasons
+    from answerable.evidence.verify import Evidence
+
+    for line in reasons(Evidence(directory, fleet), subject):
+        typer.echo(line)
+
+
+def status(directory: Directory, fleet: Fleet = "", output: Output = "table") -> None:
+    """List every notice: how far it is, and what its hosts have said."""
+    from answerable.evidence.explain import status as rows
+    from answerable.evidence.verify import Evidence
+
+    names = ("notice", "state", "authority", "hosts", "ring", "said")
+    table(rows(Evidence(directory, fleet)), names, output)

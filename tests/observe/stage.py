@@ -91,10 +91,10 @@ class Stage:
         knob = knobs.pop("notice", lambda _: None)
 
         def notice(body: Json) -> None:
+            knob(body)
             texts = self.sim.orders(rings, edit)
             document = encode(self.document(texts, body)).encode()
             body["plan"] = sha256(document).hexdigest()
-            knob(body)
             self.plans[body["plan"]] = document
 
         host = rings[0][0]

@@ -1,0 +1,198 @@
+"""Trails, notices and hosts in words: what `verify`, `explain` and `status` print.
+
+Each function gives lines or rows of plain text; no rule lives here. Times are UTC.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from answerable.evidence.times import NEVER
+from answerable.evidence.trail import Case, Trail
+from answerable.evidence.verify import Evidence, Verdict
+from answerable.kernel.canon import Json
+from answerable.kernel.errors import Unavailable
+
+
+class NoSuchSubject(Unavailable):
+    """Nothing in the evidence has this name."""
+
+
+def moment(second: int) -> str:
+    """Spell a POSIX second."""
+    if not 0 < second < NEVER:
+        return "unknown"
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def row(trail: Trail) -> dict[str, Any]:
+    """Give a trail as one flat row, for JSON and tables."""
+    said = trail.report
+    noticed = trail.noticed
+    return {
+        "host": said.host, "change": said.change, "type": said.type, "result": said.result,
+        "authorised_by": list(trail.people), "authority": trail.authority,
+        "noticed": moment(noticed.by) if noticed else "never", "notice": said.notice,
+        "reached": list(trail.reached), "could_object": list(trail.objectors),
+        "window_over": moment(trail.opened), "began": moment(said.started), "when": trail.when,
+        "stops": [f"{kind} by {who} ({when})" for kind, who, when in trail.stops],
+        "observed": [f"{one.result} by {one.observer}" for one in trail.sights],
+        "record": said.place,
+        "faults": [f"{f.kind}: {f.reason}: {f.detail}" for f in trail.faults],
+    }  # fmt: skip
+
+
+def sentence(trail: Trail) -> str:
+    """Give a trail as one line."""
+    shown = row(trail)
+    mark = "ok " if not trail.faults else "!! "
+    seen = f"; seen: {', '.join(shown['observed'])}" if shown["observed"] else ""
+    stops = f"; {', '.join(shown['stops'])}" if shown["stops"] else ""
+    who = ", ".join(trail.people) or "nobody"
+    reached = ", ".join(trail.objectors) or "nobody"
+    line = (
+        f"{mark}{shown['host']} {shown['change']} ({shown['type']}) {shown['result']}: "
+        f"{trail.when}: allowed by {who} ({trail.authority or 'nothing'}); "
+        f"noticed {shown['noticed']}; could object: {reached}; window over {shown['window_over']}; "
+        f"began {shown['began']}{stops}{seen}"
+    )
+    return "\n".join([line, *(f"     {fault}" for fault in shown["faults"])])
+
+
+def summary(verdict: Verdict) -> Iterator[str]:
+    """Say what an audit found, the worst last."""
+    for log in verdict.logs:
+        at, head = log.checkpoint, log.cosigned
+        by = f"cosigned by {', '.join(sorted(head.who))}, {moment(head.present)}" if head else "-"
+        yield f"{log.name} log: {at.size} records, root {at.root.hex()}, {by}"
+    said = verdict.reports
+    refused = ", ".join(f"{reason} {n}" for reason, n in sorted(said.refusals.items()))
+    yield f"changes: {verdict.changes} on {verdict.hosts} hosts; refusals: {refused or 'none'}"
+    for by, kind, subject, detail in said.findings:
+        yield f"finding by {by}: {kind}: {subject}: {detail}"
+    for host, notice, changes in verdict.unknown:
+        yield f"unknown: {host}: {', '.join(changes)} of notice {notice[:16]}: not reported done"
+    for notice, why in verdict.missing.items():
+        yield f"not shown: notice {notice[:16]}: {why}"
+    yield from (f"damaged: {line}" for line in verdict.damage)
+    if verdict.code == 0:
+        yield "everything verifies: every change had its authority before it was made"
+    else:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(verdict.faults.items()))
+        yield f"this does not verify: {counts or 'see above'}"
+
+
+def find_notice(evidence: Evidence, subject: str) -> str:
+    """Give the notice whose leaf hash or id begins so.
+
+    Raises:
+        NoSuchSubject: if there is none, or more than one.
+    """
+    notices = evidence.authority.state.notices
+    named = [n for n, r in notices.items() if n.startswith(subject) or r["id"].startswith(subject)]
+    if len(named) != 1:
+        many = "no" if not named else "more than one"
+        raise NoSuchSubject(f"{many} notice begins with `{subject}`; see `answerable status`")
+    return str(named[0])
+
+
+def explain(evidence: Evidence, subject: str) -> Iterator[str]:
+    """Say why: of a notice (its leaf hash), or of a change (`<host>/<change>` or `<host>`).
+
+    Raises:
+        NoSuchSubject: if nothing has this name.
+    """
+    host, slash, change = subject.partition("/")
+    if slash or any(one.host == host for one in evidence.reports.changes):
+        found = [
+            one for one in evidence.trails()
+            if one.report.host == host and change in ("", one.report.change)
+        ]  # fmt: skip
+        if not found:
+            raise NoSuchSubject(f"`{host}` reported no change `{change}`; see `answerable status`")
+        for one in found:
+            yield sentence(one)
+        return
+    leaf = find_notice(evidence, subject)
+    case = evidence.case(leaf)
+    assert case is not None, "found in the log"
+    yield from _notice(evidence, case)
+
+
+def _notice(evidence: Evidence, case: Case) -> Iterator[str]:
+    said, plan = case.said, evidence.plan(case.leaf)
+    yield f"notice {case.leaf}: {plan.body['title'] if plan else 'its plan is not here'}"
+    yield f"  plan {said['plan']}, by {', '.join(case.row['proposers'])}"
+    since, index = moment(case.noticed.by), case.row["index"]
+    yield f"  in the log since {since} at the latest; record {index}"
+    sizes, zones = [ring["size"] for ring in said["rings"]], ", ".join(said["zones"]) or "-"
+    yield f"  rings of {sizes} hosts, soak {said['soak']} s, zones {zones}"
+    if case.standing:
+        yield from _granted(case)
+    else:
+        approved = [f"{p} (record {i})" for p, i in sorted(case.approvers("changes").items())]
+        yield f"  by approval of people: {', '.join(approved) or 'nobody yet'}"
+    for index, person, by in case.reached:
+        yield f"  {person} was reached through {by} by {moment(case.times.by(index))}"
+    told = case.told(frozenset(said["zones"]) or frozenset(case.law.body["zones"]))
+    opened = case.times.by(told) + case.wait if told != NEVER else 0
+    yield f"  window and grace of {case.wait} s: over {moment(opened)}"
+    for kind, who, name in case.stops(frozenset(case.law.body["zones"]), undo=False):
+        lifted = " (lifted)" if name in case.known.state.lifted else ""
+        yield f"  {kind} by {who}{lifted}"
+    for host in plan.body["escalated"] if plan else ():
+        yield f"  {host['host']} is not in it and was escalated: {host['reason']}"
+    outcome = evidence.reports.outcomes.get(case.leaf)
+    yield f"  outcome: {outcome[0]} {outcome[1]}" if outcome else "  no outcome yet"
+
+
+def _granted(case: Case) -> Iterator[str]:
+    grant: Json = case.grant
+    if not grant:
+        yield f"  relies on `{case.said['authorization']}`, which is no authorization in the log"
+        return
+    terms = grant["body"]
+    yield f"  under the standing authorization `{terms['name']}`, clause `{case.said['clause']}`"
+    signed, review = ", ".join(grant["by"]), moment(terms["review_by"])
+    yield f"  signed by {signed}, owner {terms['owner']}, to be reviewed by {review}"
+
+
+def status(evidence: Evidence) -> list[dict[str, Any]]:
+    """Give one row a notice: how far it is, and what its hosts have said."""
+    rows, by_notice = [], dict[str, dict[str, str]]()
+    for one in evidence.reports.changes:
+        of = by_notice.setdefault(one.notice, {})
+        of[one.host] = "failed" if of.get(one.host) == "failed" else one.result
+    for leaf in evidence.authority.state.notices:
+        case, hosts = evidence.case(leaf), by_notice.get(leaf, {})
+        assert case is not None, "found in the log"
+        outcome = evidence.reports.outcomes.get(leaf)
+        total = sum(ring["size"] for ring in case.said["rings"])
+        told = {
+            state: sorted(h for h, s in hosts.items() if s == state) for state in hosts.values()
+        }
+        rows.append({
+            "notice": leaf, "state": outcome[0] if outcome else _life(evidence, case, bool(hosts)),
+            "authority": case.grant["body"]["name"] if case.grant else "approvals",
+            "hosts": total, "said": told, "ring": max(_rings(evidence, leaf), default=0),
+        })  # fmt: skip
+    return rows
+
+
+def _rings(evidence: Evidence, leaf: str) -> list[int]:
+    return [ring for notice, ring in evidence.authority.advances if notice == leaf]
+
+
+def _life(evidence: Evidence, case: Case, begun: bool) -> str:  # noqa: FBT001
+    standing = [
+        kind for kind, _, name in case.stops(frozenset(case.law.body["zones"]), undo=False)
+        if name not in case.known.state.lifted
+    ]  # fmt: skip
+    if standing:
+        return "vetoed" if "veto" in standing else "halted"
+    if begun:
+        return "executing"
+    head = evidence.logs[0].cosigned
+    told = case.told(frozenset(case.said["zones"]) or frozenset(case.law.body["zones"]))
+    over = told != NEVER and head and case.times.by(told) + case.wait <= head.present
+    return "cleared" if over else "noticed"

@@ -215,7 +215,9 @@ def test_published_survives_a_restart(tmp_path: Path) -> None:
         with open_log(store) as log:
             log.append([b"a"])
             async with guards.client() as client:
-                assert await Publisher(log, lambda: LAW, client, clock, QUICK).round()
+                publisher = Publisher(log, lambda: LAW, client, clock, QUICK)
+                assert await publisher.round()
+                await until(lambda: not publisher._busy)
             note = log.published()
         store.close()
         return note

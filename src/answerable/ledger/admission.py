@@ -25,13 +25,13 @@ from threading import Lock
 from typing import NamedTuple
 
 from answerable.kernel.charter import Charter, Signatory
-from answerable.kernel.errors import Refused, demand
+from answerable.kernel.errors import demand
 from answerable.kernel.fold import State, admit, fold, succeed
 from answerable.kernel.note import Key
 from answerable.kernel.statement import Statement
 from answerable.ledger.enrolments import Enrolments
 from answerable.ledger.log import Log
-from answerable.ledger.reports import open_report
+from answerable.ledger.opening import Opened, Owners, Terms, names_under, open_batch
 
 HOUR = 3_600
 BATCH = 256
@@ -57,13 +57,6 @@ class Admitted:
     void: list[Void]
 
 
-class Opened(NamedTuple):
-    """An entry that was opened, and what it says."""
-
-    entry: bytes
-    said: Statement
-
-
 class Rates:
     """How often each signer said each type in the last hour, estimated from two fixed hours."""
 
@@ -73,7 +66,7 @@ class Rates:
         self._now: dict[tuple[str, Signatory], int] = {}
         self._before: dict[tuple[str, Signatory], int] = {}
 
-    def spend(self, batch: Iterable[Statement], law: Charter) -> None:
+    def spend(self, batch: Iterable[Statement | Opened], law: Charter) -> None:
         """Count these statements, all or none.
 
         Raises:
@@ -151,7 +144,10 @@ class AuthorityGate:
 
 
 class ReportGate:
-    """Admission to the report log, by the charter and enrolments of the authority log."""
+    """Admission to the report log, by the charter and enrolments of the authority log.
+
+    A batch is opened, here or in a worker, by the `terms` and `owners` of now, and then admitted.
+    """
 
     def __init__(
         self, log: Log, authority: AuthorityGate, enrolments: Enrolments, clock: Callable[[], int]
@@ -160,7 +156,7 @@ class ReportGate:
         self.log, self.enrolments, self._authority = log, enrolments, authority
         self._lock, self._rates = Lock(), Rates(clock)
         self._said, self._said_before = set[int](), set[int]()
-        self._named: tuple[str, dict[str, dict[Key, Signatory]]] = ("", {})
+        self._law, self._named = "", dict[str, dict[Key, Signatory]]()
         for entry in all_entries(log, max(0, log.head().checkpoint.size - REMEMBERED)):
             self._said.add(_short(sha256(entry.rpartition(b"\n\n")[0] + b"\n").hexdigest()))
 
@@ -168,23 +164,33 @@ class ReportGate:
         """Give the authority log's state, by which reports are admitted."""
         return self._authority.state
 
-    def open(self, entry: bytes) -> Opened:
-        """Open one entry.
+    def terms(self) -> Terms:
+        """Say what reports must be for now (`Refused`, `bad_charter`, before the first charter)."""
+        body = self.state().law().body
+        sizes = {kind: cap["bytes"] for kind, cap in body["caps"].items()}
+        return Terms(self.state().fleet, body["logs"]["report"]["origin"], body["number"], sizes)
+
+    def owners(self, entries: Sequence[bytes]) -> Owners:
+        """Give the keys that bear the names under these entries."""
+        law = self.state().law()
+        if self._law != law.id:
+            self._law, self._named = law.id, {}
+            for key, who in law.owners.items():
+                self._named.setdefault(key.name, {})[key] = who
+        owners: dict[str, dict[Key, Signatory]] = {}
+        for name in {name for entry in entries for name in names_under(entry)}:
+            owners[name] = {**self._named.get(name, {})}
+            if host := self.enrolments.key(name, self.state()):
+                owners[name][host] = ("host", name)
+        return owners
+
+    def open(self, entries: Sequence[bytes]) -> list[Opened]:
+        """Open a batch in this process.
 
         Raises:
-            Refused: why it may not enter.
+            Refused: why one of its entries may not enter.
         """
-        state = self.state()
-        law = state.law()
-        said = open_report(entry, self._owners(entry, law))
-        envelope, cap = said.envelope, law.body["caps"].get(said.kind)
-        demand(envelope["fleet"] == state.fleet, "wrong_fleet", f"`{envelope['fleet']}`")
-        here = envelope["origin"] == law.body["logs"]["report"]["origin"]
-        demand(here, "wrong_origin", f"`{envelope['origin']}`")
-        known = 1 <= envelope["charter"] <= law.body["number"]
-        demand(known, "stale_charter", f"number {envelope['charter']}")
-        demand(not cap or len(entry) <= cap["bytes"], "too_large", f"a {said.kind}")
-        return Opened(entry, said)
+        return open_batch(entries, self.terms(), self.owners(entries))
 
     def admit(self, batch: Sequence[Opened]) -> Admitted:
         """Take opened entries, all or none, and hand them to the log.
@@ -195,12 +201,12 @@ class ReportGate:
         """
         with self._lock:
             ids = set[int]()
-            for _, said in batch:
+            for said in batch:
                 again = (short := _short(said.id)) in ids or self._heard(short)
                 demand(not again, "duplicate", f"`{said.id}` was said before")
                 ids.add(short)
-            self._rates.spend((said for _, said in batch), self.state().law())
-            index = self.log.submit([entry for entry, _ in batch])
+            self._rates.spend(batch, self.state().law())
+            index = self.log.submit([said.entry for said in batch])
             self._said |= ids
             if len(self._said) > REMEMBERED:
                 self._said, self._said_before = set(), self._said
@@ -208,32 +214,11 @@ class ReportGate:
 
     def submit(self, entries: Sequence[bytes]) -> Admitted:
         """Open and admit a batch; raises as `open` and `admit` do."""
-        return self.admit([self.open(entry) for entry in entries])
+        return self.admit(self.open(entries))
 
     def _heard(self, short: int) -> bool:
         return short in self._said or short in self._said_before
 
-    def _owners(self, entry: bytes, law: Charter) -> dict[Key, Signatory]:
-        """Give the keys that bear the names under an entry: a note is opened with few keys."""
-        if self._named[0] != law.id:
-            named: dict[str, dict[Key, Signatory]] = {}
-            for key, who in law.owners.items():
-                named.setdefault(key.name, {})[key] = who
-            self._named = (law.id, named)
-        owners: dict[Key, Signatory] = {}
-        for line in entry.rpartition(b"\n\n")[2].split(b"\n", 64)[:64]:
-            name = line.split(b" ", 2)[1:2]
-            text = name[0].decode(errors="replace") if name else ""
-            owners |= self._named[1].get(text, {})
-            if host := self.enrolments.key(text, self.state()) if text else None:
-                owners[host] = ("host", text)
-        return owners
-
 
 def _short(statement: str) -> int:
     return int(statement[:16], 16)
-
-
-def refusal_of(error: Refused) -> dict[str, str]:
-    """Give a refusal as it is answered: reason and detail."""
-    return {"reason": error.reason, "detail": error.detail}

@@ -32,6 +32,8 @@ from answerable.ledger.admission import Admitted, AuthorityGate, ReportGate
 from answerable.ledger.batch import unframe
 from answerable.ledger.enrolments import SHAPE
 from answerable.ledger.log import Log
+from answerable.ledger.openers import Openers
+from answerable.ledger.opening import Opened
 from answerable.ledger.publish import Publisher
 from answerable.ledger.store import LedgerUnavailable
 from answerable.ledger.tiles import read_tile
@@ -102,8 +104,10 @@ def _careful(handler: Handler) -> Handler:
 class _LogRoutes:
     """The routes of one log."""
 
-    def __init__(self, gate: AuthorityGate | ReportGate, limits: Limits) -> None:
-        self.gate, self.limits, self._batches = gate, limits, 0
+    def __init__(
+        self, gate: AuthorityGate | ReportGate, limits: Limits, openers: Openers | None
+    ) -> None:
+        self.gate, self.limits, self.openers, self._batches = gate, limits, openers, 0
         self.log: Log = gate.log
 
     async def checkpoint(self, _: Request) -> Response:
@@ -141,11 +145,13 @@ class _LogRoutes:
     async def _admit(self, entries: list[bytes]) -> Admitted:
         if isinstance(self.gate, AuthorityGate):
             return self.gate.submit(entries)
-        opened = []
-        for at, entry in enumerate(entries, 1):
-            opened.append(self.gate.open(entry))
-            if at % SLICE == 0:
-                await asyncio.sleep(0)
+        if self.openers and self.openers.alive():
+            terms, owners = self.gate.terms(), self.gate.owners(entries)
+            return self.gate.admit(await self.openers.open(entries, terms, owners))
+        opened = list[Opened]()
+        for first in range(0, len(entries), SLICE):
+            opened += self.gate.open(entries[first : first + SLICE])
+            await asyncio.sleep(0)
         return self.gate.admit(opened)
 
     async def enrol(self, request: Request) -> Response:
@@ -180,11 +186,16 @@ def make_app(
     report: ReportGate,
     publishers: Mapping[str, Publisher],
     limits: Limits | None = None,
+    workers: int = 0,
 ) -> Starlette:
-    """Put the server together; `publishers` by log name run while it does."""
+    """Put the server together; `publishers` by log name run while it does.
+
+    `workers` processes open reports; with none the server does so itself.
+    """
     limits, routes = limits or Limits(), list[Route]()
+    openers = Openers(workers) if workers else None
     for name, gate in (("authority", authority), ("report", report)):
-        log = _LogRoutes(gate, limits)
+        log = _LogRoutes(gate, limits, openers)
         status = _status(log, publishers.get(name))
         routes += [
             Route(f"/{name}/checkpoint", _careful(log.checkpoint), methods=["GET"]),
@@ -197,11 +208,15 @@ def make_app(
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
+        if openers:
+            await openers.start()
         tasks = [asyncio.create_task(publisher.run()) for publisher in publishers.values()]
         yield
         for task in tasks:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
+        if openers:
+            await openers.close()
 
     return Starlette(routes=routes, lifespan=running)

@@ -15,9 +15,10 @@ from pathlib import Path
 from types import FrameType
 
 from answerable.demo import ground
-from answerable.demo.scenes import founding, patching
+from answerable.demo.scenes import failing, founding, patching, verdict
 from answerable.demo.scenes.cast import LOG, READER, Cast
 from answerable.demo.scenes.hosts import ZONES, Agents
+from answerable.demo.scenes.stage import Stage
 from answerable.demo.scenes.tell import Teller
 from answerable.demo.scenes.watch import Watch
 
@@ -57,9 +58,12 @@ def _scenes(cast: Cast, last: int) -> None:
     agents = Agents(cast)
     cast.prepare()
     founding.play(cast, agents, cast.directory / "cache")
-    watch = _watch(cast)
+    stage = Stage(cast, agents, _watch(cast))
     if last > 1:
-        patching.play(patching.Stage(cast, agents, watch))
+        made, said, chosen = patching.play(stage)
+    if last > 4:  # noqa: PLR2004  scenes by their numbers
+        failing.play(stage, made, said, chosen)
+    verdict.play(cast)
 
 
 def _watch(cast: Cast) -> Watch:

@@ -90,6 +90,8 @@ def explain(ranked: Ranked) -> dict[str, Any]:
         "fact": exposure.fact,
         "release": exposure.release,
         "cves": list(fact.cves),
+        "urgency": fact.urgency,
+        "exploited": fact.exploited,
         "fixed": fact.fixed,
         "available": fix.version if fix else "",
         "undo": back.version if back else "",

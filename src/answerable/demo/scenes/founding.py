@@ -5,7 +5,6 @@ signatures under it. Every time in charter and authorization is seconds here, an
 """
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,11 +49,11 @@ owner: dana
 clauses:
   - name: urgent
     when: {{any: [{{fact: urgency, in: [high, critical]}}, {{fact: exploited, is: true}}]}}
-    rings: [1, 2, 500]
+    rings: [1, 2, 1, 500]
     validity: 4h
   - name: medium
     when: {{fact: urgency, in: [medium, high, critical]}}
-    rings: [1, 2, 500]
+    rings: [1, 2, 1, 500]
     validity: 4h
 excludes: [pci, legacy]
 max_hosts: 500
@@ -245,8 +244,3 @@ def _control(cast: Cast) -> dict[str, object]:
                       "ecosystem": cast.ground.ecosystem}  # fmt: skip
     pace = {"busy": 1, "idle": 2, "patience": 120}
     return {"log": cast.url(LOG), "feeds": {FEED: feed(cast)}, "hosts": rows, "pace": pace}
-
-
-def names(hosts: Iterable[str]) -> str:
-    """Spell a list."""
-    return ", ".join(hosts)

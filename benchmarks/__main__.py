@@ -19,8 +19,8 @@ def conditions() -> dict[str, object]:
     """Say on what this was measured."""
     git = ("git", "describe", "--always", "--dirty", "--abbrev=12")
     commit = subprocess.run(git, cwd=HERE, capture_output=True, text=True, check=False).stdout
-    models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().split("\n")
-              if line.startswith("model name")]  # fmt: skip
+    lines = Path("/proc/cpuinfo").read_text().split("\n")
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "commit": commit.strip(), "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": models[:1], "cores": os.cpu_count(), "load": os.getloadavg()[0],

@@ -24,7 +24,7 @@ def test_feed_is_attested_planned_noticed_and_told(town: Town) -> None:
     assert f"{PACKAGE} {OLD} to {NEW}" in texts.pop()
     guards = [word for name in GUARDS for word in ("--guard", town.url[name])]
     shown = ok("notice", "show", leaf, *guards)
-    assert shown.err == "4 guards say the same\n"
+    assert shown.err == "4 of 4 guards say the same\n"
     assert "Check words" in shown.out
     assert leaf in ok("notice", "list", *guards).out
     _object(town, leaf)

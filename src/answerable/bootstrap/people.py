@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from answerable.kernel.canon import Json
 from answerable.kernel.charter import Charter
 from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.fold import State, fold
-from answerable.kernel.note import Note, parse_vkey
+from answerable.kernel.note import parse_vkey
 from answerable.kernel.statement import Statement
 from answerable.ledger.client import submit
+from answerable.witness.http_peer import HttpPeer
+from answerable.witness.post import read_receipt
 
 ARMOUR = 65_536
 """Largest signature file that is read, bytes."""
@@ -37,7 +40,10 @@ class NotSigned(Unavailable):
 
 @dataclass(frozen=True)
 class Said:
-    """A statement that was handed in: its record, its id, which guards gave a receipt."""
+    """A statement that was handed in, and which guards gave a receipt.
+
+    `logged`: the log has it, or guards who hold it hand it to the log until it does.
+    """
 
     entry: bytes
     statement: Statement
@@ -84,14 +90,21 @@ def say(
     said = draft.text(kind, body, law, state.fleet, nonce())
     entry, statement = draft.assemble(said, [(person, sign(said, kind, key))], law)
     _try(state, entry)
-    receipts: tuple[str, ...] = ()
-    if kind in TO_GUARDS:
-        receipts = hand_to_guards(entry, statement, law, client)
-    logged = bool(receipts)
-    if not receipts or kind not in TO_GUARDS:
+    if kind not in TO_GUARDS:
         submit(client, f"{log}/authority", [entry])
-        logged = True
-    return Said(entry, statement, receipts, logged)
+        return Said(entry, statement, (), logged=True)
+    receipts = hand_to_guards(entry, statement, state, client)
+    if len(receipts) >= law.quorum:
+        return Said(entry, statement, receipts, logged=True)
+    try:
+        submit(client, f"{log}/authority", [entry])
+    except Unavailable:
+        if not receipts:
+            raise
+    except Refused as refusal:
+        if refusal.reason != "duplicate":  # a guard has handed it on already
+            raise
+    return Said(entry, statement, receipts, logged=True)
 
 
 def _try(state: State, entry: bytes) -> None:
@@ -103,20 +116,22 @@ def _try(state: State, entry: bytes) -> None:
 
 
 def hand_to_guards(
-    entry: bytes, statement: Statement, law: Charter, client: httpx.Client
+    entry: bytes, statement: Statement, state: State, client: httpx.Client
 ) -> tuple[str, ...]:
-    """Hand a veto or halt to every guard; give those whose receipt names it."""
-    took = []
-    for name, guard in law.body["guards"].items():
+    """Hand a veto or halt to every guard at once; give those whose receipt names it."""
+
+    def took(guard: Mapping[str, Any]) -> bool:
         try:
-            answer = client.post(f"{guard['url'].rstrip('/')}/veto", content=entry)
-            receipt = Note(answer.content, ARMOUR) if answer.status_code == httpx.codes.OK else None
-            if receipt and statement.id.encode() in receipt.open([parse_vkey(guard["herald"])])[0]:
-                took.append(name)
-        except (httpx.HTTPError, Refused):
-            # A guard that fails gave no receipt, and is counted so.
-            continue
-    return tuple(took)
+            receipt = HttpPeer(client, guard["url"]).hand(entry)
+            read_receipt(receipt, parse_vkey(guard["herald"]), state.fleet, statement.id)
+        except (Unavailable, Refused):
+            return False
+        return True
+
+    guards = state.law().body["guards"]
+    with ThreadPoolExecutor(len(guards)) as pool:
+        answers = dict(zip(guards, pool.map(took, guards.values()), strict=True))
+    return tuple(sorted(name for name, good in answers.items() if good))
 
 
 def done(said: Said, law: Charter) -> bool:

@@ -10,12 +10,22 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from answerable.authority.written import NotWritten
-from answerable.cli import authorization, charter, control, guard, host, log, notice, people
+from answerable.cli import (
+    authorization,
+    charter,
+    control,
+    evidence,
+    guard,
+    host,
+    log,
+    notice,
+    people,
+)
 from answerable.cli.observe import observe
 from answerable.config import KINDS, NotConfigured, Party, read_bytes
 from answerable.kernel.errors import Refused, Unavailable
@@ -46,6 +56,10 @@ app.command("veto")(people.veto)
 app.command("approve")(people.approve)
 app.command("halt")(people.halt)
 app.add_typer(people.lift, name="lift")
+app.command("status")(evidence.status)
+app.command("explain")(evidence.explain)
+app.command("verify")(evidence.verify)
+app.add_typer(evidence.evidence, name="evidence")
 
 Kind = StrEnum("Kind", {kind.upper(): kind for kind in KINDS})  # type: ignore[misc]
 
@@ -66,6 +80,20 @@ def init(
     given = _settings(settings) if settings else {}
     party = Party(directory.resolve(), kind.value, name, operator, url, listen, given)
     typer.echo(json.dumps(found(party), sort_keys=True))
+
+
+@app.command("demo")
+def demo(
+    directory: Annotated[Path, typer.Argument(help="everything is kept there")] = Path(".demo"),
+    hosts: Annotated[
+        Literal["auto", "real", "application"], typer.Option(help="`auto` tries real ones first")
+    ] = "auto",
+    scenes: Annotated[int, typer.Option(min=1, max=9, help="the last scene to play")] = 9,
+) -> None:
+    """Build a small real fleet, patch it, attack it, and prove what happened."""
+    from answerable.demo.story import play
+
+    play(directory, hosts, scenes)
 
 
 def _settings(path: Path) -> dict[str, object]:

@@ -7,39 +7,31 @@ import typer
 from answerable.cli.given import CharterFile, Key, LogUrl, Person, client, follow
 from answerable.cli.people import Notice, speak
 from answerable.cli.show import say
-from answerable.kernel.errors import Refused, Unavailable
+from answerable.kernel.errors import demand
 
 app = typer.Typer(help="Read notices at the guards.", no_args_is_help=True)
 Guards = Annotated[list[str], typer.Option("--guard", help="URL of a guard; several are compared")]
-PAGE = 1 << 22
-"""Largest page of a guard that is read, bytes."""
-
-
-class GuardSilent(Unavailable):
-    """A guard does not answer, or has no such page."""
-
-
-def _page(guard: str, path: str) -> str:
-    import httpx
-
-    url = f"{guard.rstrip('/')}/{path}"
-    try:
-        answer = client().get(url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise GuardSilent(f"cannot reach `{url}`: {type(error).__name__}") from error
-    if answer.status_code != httpx.codes.OK or len(answer.content) > PAGE:
-        raise GuardSilent(f"`{url}` answers {answer.status_code}")
-    return answer.text
 
 
 def _print(guards: list[str], path: str) -> None:
-    pages = {guard: _page(guard, path) for guard in guards}
-    typer.echo(pages[guards[0]], nl=False)
-    odd = [guard for guard in guards if pages[guard] != pages[guards[0]]]
-    if odd:
-        raise Refused("malformed", f"`{odd[0]}` says another thing than `{guards[0]}`: ask people")
+    from answerable.bootstrap.pages import GuardSilent, page
+
+    pages, silent = dict[str, str](), list[GuardSilent]()
+    for guard in guards:
+        try:
+            pages[guard] = page(client(), guard, path)
+        except GuardSilent as error:
+            silent.append(error)
+            say(str(error))
+    if not pages:
+        raise silent[0]
+    first = next(iter(pages))
+    typer.echo(pages[first], nl=False)
+    for guard, text in pages.items():
+        same = text == pages[first]
+        demand(same, "malformed", f"`{guard}` says another thing than `{first}`: ask people")
     if len(guards) > 1:
-        say(f"{len(guards)} guards say the same")
+        say(f"{len(pages)} of {len(guards)} guards say the same")
 
 
 @app.command("list")

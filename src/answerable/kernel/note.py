@@ -37,10 +37,10 @@ _PUBLIC = {ED25519: 32, COSIGNATURE: 32, MLDSA44: 1312}
 
 @lru_cache(maxsize=256)
 def _public(kind: int, raw: bytes) -> Ed25519PublicKey | MLDSA44PublicKey:
-    load = MLDSA44PublicKey if kind == MLDSA44 else Ed25519PublicKey
-    return load.from_public_bytes(raw)
+    return (MLDSA44PublicKey if kind == MLDSA44 else Ed25519PublicKey).from_public_bytes(raw)
 
 
+@lru_cache(maxsize=1024)
 def signature_holds(kind: int, raw: bytes, signature: bytes, message: bytes) -> bool:
     """Tell whether a raw Ed25519 or ML-DSA-44 signature (empty context) is good."""
     with suppress(InvalidSignature, ValueError):

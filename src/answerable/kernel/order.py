@@ -25,8 +25,8 @@ def _action(kind: str, text: str = "", **more: Json) -> Json:
 
 
 _SAME = (_action("restart", "unit:id"), _action("health", "check:id"))
-_FORTH = shape(_MOVE + "for:text", advisories=["hex"])
-_UPGRADE = _action("upgrade", "ecosystem:name", packages=[_FORTH])
+_UPGRADE = _action("upgrade", "ecosystem:name",
+                   packages=[shape(_MOVE + "for:text", advisories=["hex"])])  # fmt: skip
 _UNDO = _action("undo", "undoes:id ecosystem:name", packages=[shape(_MOVE)])
 _ORDER = shape("fleet:hex host:id instance:hex ring:int", undo=[(_UNDO, *_SAME)],
                changes=[(_action("snapshot"), _UPGRADE, *_SAME, _action("reboot"))])  # fmt: skip

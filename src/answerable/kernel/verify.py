@@ -296,9 +296,9 @@ def _9_sizes(c: _Case) -> None:
     fits = all(size <= caps[min(at, len(caps) - 1)] for at, size in enumerate(sizes))
     demand(fits, "ring_too_large", f"rings of {sizes} hosts")
     demand(c.hosts <= min(c.rules.get("hosts", MANY), c.terms["max_hosts"]), "fleet_limit", "hosts")
-    day = week = same = c.hosts
+    mine, day, week, same = _told(c.notice), c.hosts, c.hosts, c.hosts
     for leaf, other in c.state.notices.items():
-        if leaf != c.leaf and _told(other) <= _told(c.notice):
+        if leaf != c.leaf and _told(other) <= mine:
             said, size = other["body"], sum(ring["size"] for ring in other["body"]["rings"])
             latest = max([said["not_before"], *(d[3] for d in other["deliveries"])])
             age = c.head.present - min(said["not_after"], latest)

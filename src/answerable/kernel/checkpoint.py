@@ -53,7 +53,7 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
     found = _TEXT.fullmatch(text.decode(errors="replace"))
     origin, digits, root = found.groups() if found else ("", "0", "")
     checkpoint = Checkpoint(origin, int(digits), unbase64(root))
-    sound = len(checkpoint.root) == HASH and 1 <= len(origin.encode()) <= 255
+    sound = len(checkpoint.root) == HASH and 1 <= len(origin.encode()) <= 255  # noqa: PLR2004  u8
     sound = sound and (checkpoint.size > 0 or checkpoint.root == EMPTY)
     demand(sound and checkpoint.text().encode() == text, "malformed", "not a checkpoint")
     return checkpoint

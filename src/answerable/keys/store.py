@@ -15,7 +15,7 @@ from answerable.keys.sign import Signer
 
 FILE = 4096
 """Largest key file that is read, bytes."""
-SEED = 32
+SEED, PARTS = 32, 5
 
 
 class KeyUnavailable(Unavailable):
@@ -46,7 +46,7 @@ def load_key(path: Path) -> Signer:
     try:
         with path.open(encoding="ascii") as file:
             parts = file.read(FILE).strip().split("+", 4)
-        blob = unbase64(parts[4]) if len(parts) == 5 else b""
+        blob = unbase64(parts[4]) if len(parts) == PARTS else b""
     except (OSError, UnicodeDecodeError) as error:
         raise KeyUnavailable(f"cannot read the key `{path}`: make it with `init`") from error
     except Refused as refused:

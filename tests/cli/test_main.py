@@ -111,12 +111,8 @@ def test_the_program_itself_starts_and_helps() -> None:
     done = subprocess.run([*ANSWERABLE, "--help"], capture_output=True, text=True, check=True)
     for name in ("init", "charter", "veto", "guard", "verify", "demo"):
         assert f" {name} " in done.stdout
-    loaded = (
-        "import sys, answerable.cli.main; print(*{'httpx','dbos','starlette'} & {*sys.modules})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
-    )
+    ask = "import sys, answerable.cli.main; print({'httpx', 'dbos', 'starlette'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 

@@ -28,7 +28,7 @@ GUARDS = ("g1", "g2", "g3", "g4")
 PEOPLE = ("dana", "lee")
 HOSTS = {"web1": "web", "pci1": "pci"}
 PACKAGE, OLD, NEW = "waitress", "3.0.0", "3.0.1"
-PATIENCE = 30.0
+PATIENCE = 180.0
 RULES: dict[str, Any] = {
     "name": "transcript fleet", "mode": "demo", "expires": date(2099, 1, 1), "faults": 1,
     "zones": {

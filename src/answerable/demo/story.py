@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from answerable.demo import ground
-from answerable.demo.scenes import failing, founding, patching, verdict
+from answerable.demo.scenes import failing, founding, patching, people, verdict
 from answerable.demo.scenes.cast import LOG, READER, Cast
 from answerable.demo.scenes.hosts import ZONES, Agents
 from answerable.demo.scenes.stage import Stage
@@ -24,6 +24,8 @@ from answerable.demo.scenes.watch import Watch
 
 KINDS = ("auto", "real", "application")
 _KEPT = ("cache",)
+FAILING, PEOPLE, SABOTAGE = 5, 6, 7
+"""Numbers of scenes; those before and the last one are always played."""
 
 
 def play(directory: Path, kind: str = "auto", last: int = 9) -> None:
@@ -32,7 +34,7 @@ def play(directory: Path, kind: str = "auto", last: int = 9) -> None:
     Args:
         directory: everything is kept below it; what an earlier story left there is replaced.
         kind: of hosts, `KINDS`; `auto` tries real ones.
-        last: the last scene to play.
+        last: the last scene to play before the proof.
 
     Raises:
         Unavailable: the story cannot go on; what there is stays in the directory.
@@ -59,10 +61,11 @@ def _scenes(cast: Cast, last: int) -> None:
     cast.prepare()
     founding.play(cast, agents, cast.directory / "cache")
     stage = Stage(cast, agents, _watch(cast))
-    if last > 1:
-        made, said, chosen = patching.play(stage)
-    if last > 4:  # noqa: PLR2004  scenes by their numbers
+    made, said, chosen = patching.play(stage)
+    if last >= FAILING:
         failing.play(stage, made, said, chosen)
+    if last >= PEOPLE:
+        people.play(stage, made)
     verdict.play(cast)
 
 

@@ -48,10 +48,10 @@ SLICE = 16
 class Limits:
     """Of one request: bytes and entries of a batch, bytes of an enrolment, seconds to send it.
 
-    `batches`: requests to `add` that are read at once; more are told to come back.
+    `batches`: requests to `add` that are read at once, so half a gigabyte; more are told to wait.
     """
 
-    body: int = 4 << 20
+    body: int = 1 << 20
     entries: int = 1_024
     enrolment: int = 1 << 17
     seconds: float = 10

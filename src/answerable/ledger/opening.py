@@ -26,8 +26,8 @@ from answerable.ledger.reports import open_report
 
 Owners = Mapping[str, Mapping[Key, Signatory]]
 """Keys by the name that they bear, and whose they are."""
-LINES = 64
-"""Signature lines whose names are looked up."""
+LINES = 4
+"""Signature lines whose names are looked up; a report has one."""
 MESSAGE = 64 << 20
 """Largest message between server and worker, bytes."""
 

@@ -133,9 +133,13 @@ def only_one(directory: Path) -> Iterator[None]:
     """Be the only agent on this directory.
 
     Raises:
-        HomeUnavailable: another one runs.
+        HomeUnavailable: another one runs, or the directory cannot be used.
     """
-    with os.fdopen(os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+    try:
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise HomeUnavailable(f"cannot use `{directory}`: {error.strerror}") from error
+    with os.fdopen(lock, "r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -1,0 +1,258 @@
+"""The host: one verdict, following the log, memory, and time from start to the first verdict.
+
+    python -m benchmarks.bench_host [--quick]
+
+* `verify`: CPU time of this thread (the machine is shared), the state folded, the bundle and the
+  guards' answers as bytes. *Cold*: no signature was ever seen by this process but the keys are
+  loaded, as at the first look of a running agent; *again*: the same order with new answers of the
+  guards, as at each of the three times that the agent asks about one action.
+* following: records signed by heralds and observers, each opened and folded, from static files of
+  another process over loopback HTTP, saved with fsync; by the clock, and by this thread's CPU time
+  beside how many bare Ed25519 signatures it checks in that; the same at a tenth of the size.
+* memory and start: a process of its own, `python -m answerable.host`, against guards and log on
+  loopback; PSS from /proc after its first look; start from the call to the last byte of `apply`.
+
+Results go to benchmarks/results/host.json.
+"""
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from struct import pack
+from typing import Any
+
+from answerable.host.client import Client
+from answerable.host.follow import SPAN, Follower, tile_path
+from answerable.host.state import LogState
+from answerable.kernel.canon import encode
+from answerable.kernel.checkpoint import Checkpoint
+from answerable.kernel.merkle import leaf_hash
+from answerable.kernel.note import ED25519, signature_holds
+from answerable.kernel.verify import Permit, verify
+from tests.fakes.fake_driver import FakeDriver, FakeServices
+from tests.fakes.host_world import serving
+from tests.host.conftest import Site
+from tests.simulator import GUARDS, Order, Simulator
+from tests.simulator.keys import signer
+from tests.simulator.log import cosigned_note
+
+GOALS = {"verify_p99_ms": 2.0, "follow_per_second": 5_000, "pss_mb": 30, "start_seconds": 0.4}
+RESULTS = Path(__file__).with_name("results") / "host.json"
+Row = dict[str, Any]
+
+
+def conditions() -> Row:
+    """Say where and on what this ran."""
+    commit = subprocess.run(
+        [shutil.which("git") or "/usr/bin/git", "rev-parse", "--short", "HEAD"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return {
+        "commit": commit.stdout.strip(), "machine": platform.machine(), "cores": os.cpu_count(),
+        "python": platform.python_version(), "load": os.getloadavg()[0],
+        "algorithms": "Ed25519 and ML-DSA-44 of every guard; records Ed25519",
+        "durability": "fsync of leaf hashes and state after each step",
+    }  # fmt: skip
+
+
+# --- one verdict ----------------------------------------------------------------------------------
+
+
+def percentiles(took: list[float]) -> Row:
+    """Give median and 99th percentile in milliseconds."""
+    took.sort()
+    return {"p50_ms": took[len(took) // 2] * 1e3, "p99_ms": took[int(len(took) * 0.99)] * 1e3}
+
+
+def one_verdict(count: int) -> Row:
+    """Time `verify` over orders that are permitted."""
+    sim = Simulator(charter=_roomy)
+    orders: list[Order] = []
+    for _ in range(count):
+        orders.append(sim.play(rings=(("web1",),)))
+        sim.now -= 2_000 - 60
+    sim.now += 2_000
+    cold: list[float] = []
+    again: list[float] = []
+    for order in orders:
+        bundle = sim.bundle(order)
+        for took in (cold, again, again):
+            host = sim.host(order)
+            begun = time.thread_time()
+            verdict = verify(bundle, "up", sim.state, host, sim.boot())
+            took.append(time.thread_time() - begun)
+            assert isinstance(verdict, Permit), verdict
+    return {
+        "bundle_bytes": len(bundle), "notices": len(sim.state.notices), "orders": count,
+        "cold": percentiles(cold), "again": percentiles(again),
+    }  # fmt: skip
+
+
+def _roomy(body: Row) -> None:
+    body["limits"] |= {
+        "hosts_day": 1 << 30, "hosts_week": 1 << 30, "hosts_artefact": 1 << 30, "approvals": [],
+    }  # fmt: skip
+
+
+# --- following ------------------------------------------------------------------------------------
+
+
+def written(sim: Simulator, folder: Path) -> None:
+    """Write the log as static files: checkpoint, tiles, bundles."""
+    entries = [entry for logged, entry in sim.history if logged]
+    for number in range((len(entries) + SPAN - 1) // SPAN):
+        rows = entries[number * SPAN : number * SPAN + SPAN]
+        partial = "" if len(rows) == SPAN else f".p/{len(rows)}"
+        for level, data in (
+            ("0", b"".join(map(leaf_hash, rows))),
+            ("entries", b"".join(pack(">H", len(row)) + row for row in rows)),
+        ):
+            path = folder / f"{tile_path(level, number)}{partial}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    tree = sim.state.tree
+    at = Checkpoint(sim.origin, tree.size, tree.root())
+    note = cosigned_note(at, "witness", dict.fromkeys(GUARDS, sim.now), log=sim.origin)
+    (folder / "checkpoint").write_bytes(note)
+
+
+@contextmanager
+def files_served(folder: Path) -> Iterator[str]:
+    """Serve a folder from a process of its own."""
+    words = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1"]
+    words += ["--directory", str(folder), "--protocol", "HTTP/1.1", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        assert server.stdout
+        port = server.stdout.readline().split(b" port ")[1].split()[0].decode()
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+def followed(count: int) -> Row:
+    """Follow so many signed records from nothing."""
+    sim = Simulator()
+    order = sim.play()
+    plan = sim.state.notices[order.notice]["body"]["plan"]
+    for number in range(count):
+        if number % 2:
+            body = {"notice": order.notice, "plan": plan, "person": "lee", "channel": "mail",
+                    "status": "accepted", "time": number}  # fmt: skip
+            sim.tell("delivery", body, GUARDS[number % 4])
+        else:
+            body = {"notice": order.notice, "ring": 1, "since": 1, "until": number, "seen": []}
+            sim.tell("advance", body, "o1")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "log").mkdir()
+        written(sim, folder / "log")
+        with files_served(folder / "log") as url:
+            kept = LogState(folder / "kept", sim.fleet)
+            follower = Follower(Client(), kept, sim.history[0][1], time.monotonic, url, {})
+            begun, cpu = time.perf_counter(), time.thread_time()
+            follower.follow()
+            took, cpu = time.perf_counter() - begun, time.thread_time() - cpu
+        assert kept.state.digest() == sim.state.digest()
+    size = kept.state.tree.size
+    rates = {"per_second": size / took, "per_cpu_second": size / cpu}
+    return {"records": size, **rates, "bytes_each": _mean(sim)}
+
+
+def _mean(sim: Simulator) -> int:
+    return int(statistics.mean(len(entry) for _, entry in sim.history))
+
+
+def signatures() -> float:
+    """Give how many Ed25519 signatures this thread checks in a second of CPU."""
+    one, text = signer("bench"), b"x" * 600
+    signature = one.sign_raw(text)
+    begun = time.thread_time()
+    for _ in range(2_000):
+        assert signature_holds(ED25519, one.key.public, signature, text)
+    return 2_000 / (time.thread_time() - begun)
+
+
+# --- a process ------------------------------------------------------------------------------------
+
+
+def a_process(runs: int) -> Row:
+    """Start the agent's own program against a served world; its bundle waits for its window."""
+    with tempfile.TemporaryDirectory() as name, serving() as world:
+        tool = Path(name) / "tool"
+        site = Site(world, Path(name) / "agent", FakeDriver(tool), FakeServices(tool))
+        site.enrol()
+        world.hand_out(world.sim.play(wait=10))
+        words = [sys.executable, "-m", "answerable.host"]
+        took = sorted(_timed([*words, "apply", "--dir", str(site.place)]) for _ in range(runs))
+        (site.place / "status.json").unlink()
+        with subprocess.Popen([*words, "run", "--dir", str(site.place)]) as agent:
+            _until((site.place / "status.json").exists)
+            memory = _memory(agent.pid)
+            agent.terminate()
+    return {"start_seconds": took[len(took) // 2], "runs": runs, **memory}
+
+
+def _timed(words: list[str]) -> float:
+    begun = time.perf_counter()
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    took = time.perf_counter() - begun
+    assert "window_open" in done.stdout, done
+    return took
+
+
+def _until(true: Callable[[], bool]) -> None:
+    while not true():
+        time.sleep(0.01)
+
+
+def _memory(pid: int) -> Row:
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {row.split(":")[0]: int(row.split()[1]) for row in rows}
+    others = sum(_is_python(path) for path in Path("/proc").glob("[0-9]*/comm")) - 2
+    named = {"pss_mb": "Pss", "rss_mb": "Rss", "private_mb": "Private_Dirty"}
+    return {name: sizes[key] / 1024 for name, key in named.items()} | {"other_pythons": others}
+
+
+def _is_python(comm: Path) -> bool:
+    try:
+        return comm.read_text().startswith("python")
+    except OSError:
+        return False
+
+
+def run(*, quick: bool) -> Row:
+    """Measure everything; prints its conditions and a table."""
+    said = conditions()
+    print(encode({k: str(v) for k, v in said.items()}))
+    rows: Row = {"conditions": said, "goals": GOALS}
+    rows["verify"] = one_verdict(50 if quick else 400)
+    print("verify, ms:", {k: rows["verify"][k] for k in ("cold", "again")})
+    most = 2_000 if quick else 20_000
+    rows["follow"] = [followed(most // 10), followed(most)]
+    rows["ed25519_per_second"] = signatures()
+    for row in rows["follow"]:
+        share = row["per_cpu_second"] / rows["ed25519_per_second"]
+        rates = f"{row['per_second']:.0f}/s, {row['per_cpu_second']:.0f} in a second of CPU"
+        print(f"follow {row['records']}: {rates}, {share:.0%} of bare signatures")
+    rows["process"] = a_process(3 if quick else 9)
+    print("process:", rows["process"])
+    return rows
+
+
+def main() -> None:
+    """Measure and keep the results."""
+    rows = run(quick="--quick" in sys.argv)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,8 @@
 Everything here reads the real clock; nothing else but `__main__` files may.
 """
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,13 +45,20 @@ def serve(app: Starlette, address: tuple[str, int]) -> None:
 
 @contextmanager
 def chores(run: Callable[[], None], every: float, name: str) -> Iterator[None]:
-    """Do something again and again in a thread of its own while the block runs."""
+    """Do something again and again in a thread of its own while the block runs.
+
+    A fault in it ends the process: a server that no longer does its duties must not look alive.
+    """
     done = threading.Event()
 
     def loop() -> None:
-        while not done.is_set():
-            run()
-            done.wait(every)
+        try:
+            while not done.is_set():
+                run()
+                done.wait(every)
+        except BaseException:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise
 
     thread = threading.Thread(target=loop, name=name, daemon=True)
     thread.start()

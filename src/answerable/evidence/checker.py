@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from struct import pack, unpack
 from typing import Any, BinaryIO
 
+from answerable.evidence.swift import swift
 from answerable.evidence.trail import Authority
 from answerable.kernel.canon import Json
 from answerable.kernel.charter import Charter, Signatory
@@ -84,6 +85,8 @@ class Checker:
         for line in lines.split(b"\n", LINES)[:LINES]:
             name = line.split(b" ", 2)[1:2]
             owners |= named.get(name[0].decode(errors="replace") if name else "", {})
+        if row := self._swift(entry, owners, number):
+            return row
         said = open_report(entry, owners)
         told, body = said.envelope, said.body
         demand(told["charter"] == number, "malformed", "two charter numbers")
@@ -99,6 +102,20 @@ class Checker:
             return ["finding", by, body["kind"], body["subject"], body["detail"]]
         if said.kind == "outcome":
             return ["outcome", said.one("planner"), body["notice"], body["state"], body["detail"]]
+        return [said.kind]
+
+    def _swift(self, entry: bytes, owners: Mapping[Key, Signatory], number: int) -> Row:
+        said = swift(entry, owners)
+        if said is None or (said.charter, said.fleet) != (number, self._fleet):
+            return []
+        if said.origin not in self._origins:
+            return []
+        body = said.body
+        if said.kind == "report":
+            *words, seq, started, ended = (body[name] for name in _REPORT)
+            return ["report", *words, int(seq), int(started), int(ended)]
+        if said.kind == "observation":
+            return ["observation", said.signer[1], body["order"], body["change"], body["result"]]
         return [said.kind]
 
 

@@ -121,7 +121,7 @@ def explain(evidence: Evidence, subject: str) -> Iterator[str]:
 
 def _notice(evidence: Evidence, case: Case) -> Iterator[str]:
     said, plan = case.said, evidence.plan(case.leaf)
-    yield f"notice {case.leaf}: {plan.body['title'] if plan else 'its plan is not here'}"
+    yield f"notice {case.leaf}: {plan.title if plan else 'its plan is not here'}"
     yield f"  plan {said['plan']}, by {', '.join(case.row['proposers'])}"
     since, index = moment(case.noticed.by), case.row["index"]
     yield f"  in the log since {since} at the latest; record {index}"
@@ -140,8 +140,8 @@ def _notice(evidence: Evidence, case: Case) -> Iterator[str]:
     for kind, who, name in case.stops(frozenset(case.law.body["zones"]), undo=False):
         lifted = " (lifted)" if name in case.known.state.lifted else ""
         yield f"  {kind} by {who}{lifted}"
-    for host in plan.body["escalated"] if plan else ():
-        yield f"  {host['host']} is not in it and was escalated: {host['reason']}"
+    for host, why in plan.escalated if plan else ():
+        yield f"  {host} is not in it and was escalated: {why}"
     outcome = evidence.reports.outcomes.get(case.leaf)
     yield f"  outcome: {outcome[0]} {outcome[1]}" if outcome else "  no outcome yet"
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import pack
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 from answerable.evidence.checker import Checker, Row, frame, settings
 from answerable.evidence.folder import Folder, NoEvidence
@@ -26,13 +26,12 @@ from answerable.evidence.times import Times
 from answerable.evidence.trail import Authority, Reported, Sight
 from answerable.kernel.canon import Json, encode
 from answerable.kernel.checkpoint import Checkpoint, Cosigned
-from answerable.kernel.errors import Refused
+from answerable.kernel.errors import Refused, demand
 from answerable.kernel.merkle import leaf_hash, verify_inclusion
-from answerable.kernel.note import Key
+from answerable.kernel.note import ED25519, Key, parse_vkey
 from answerable.kernel.verify import Enrolled
 from answerable.ledger.audit import audit
 from answerable.ledger.client import Reader, Source
-from answerable.ledger.enrolments import host_key
 from answerable.ledger.proofs import TileTree
 from answerable.ledger.tiles import pack_bundle
 
@@ -160,24 +159,37 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def host_keys(known: Authority, hosts: Iterable[Enrolled]) -> dict[Key, str]:
-    """Give the keys of hosts that people enrolled; other records count for nothing.
+class Host(NamedTuple):
+    """A host that people enrolled: its key, name and zones."""
+
+    key: Key
+    host: str
+    zones: frozenset[str]
+
+
+def enrolled_hosts(known: Authority, records: Iterable[Enrolled]) -> list[Host]:
+    """Give the hosts that people enrolled, in the log's order; other records count for nothing.
 
     A person who was removed later does not take a report back that was made before.
     """
-    keys = dict[Key, str]()
-    for one in hosts:
+    found: list[tuple[int, Host]] = []
+    for one in records:
         with suppress(Refused):
             batch = known.state.find("enrolments", one.enrolment)
             leaf, root = leaf_hash(one.record.encode()), bytes.fromhex(batch["root"])
-            place, size = one.place, batch["size"]
-            verify_inclusion(leaf, place, size, one.path, root, "not_enrolled")
-            keys[host_key(one)] = one.body["host"]
-    return keys
+            verify_inclusion(leaf, one.place, batch["size"], one.path, root, "not_enrolled")
+            body = one.body
+            key = parse_vkey(body["key"])
+            named = key.name == body["host"] and key.kind == ED25519
+            demand(named, "bad_key", "a host's key bears its name")
+            zones = frozenset(body["zones"])
+            found.append((known.state.seen[one.enrolment], Host(key, key.name, zones)))
+    found.sort(key=lambda row: row[0])
+    return [host for _, host in found]
 
 
 def read_reports(
-    folder: Folder, known: Authority, hosts: Sequence[Enrolled], workers: int | None = None
+    folder: Folder, known: Authority, hosts: Sequence[Host], workers: int | None = None
 ) -> tuple[Reports, Log]:
     """Audit the report log and open every record.
 
@@ -189,7 +201,7 @@ def read_reports(
     """
     source = folder.log("report")
     note, checkpoint = claimed(source, "report")
-    reports, given = Reports(), settings(known, host_keys(known, hosts))
+    reports, given = Reports(), settings(known, {one.key: one.host for one in hosts})
     notes = list[str]()
     if workers is None:
         workers = (os.cpu_count() or 1) if checkpoint.size > ALONE else 0

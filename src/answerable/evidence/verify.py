@@ -13,17 +13,16 @@ Left out: as in trail.py. Reading twice: each log is read once.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
 from answerable.evidence.authority import read_authority
 from answerable.evidence.folder import Folder
 from answerable.evidence.heads import Log
-from answerable.evidence.reports import Reports, host_keys, read_reports
+from answerable.evidence.plans import Plan, read_plan
+from answerable.evidence.reports import Reports, enrolled_hosts, read_reports
 from answerable.evidence.trail import (
     MISSING,
-    Authority,
     Case,
     History,
     Ordered,
@@ -31,9 +30,7 @@ from answerable.evidence.trail import (
     Trail,
     trail,
 )
-from answerable.kernel.canon import Json
-from answerable.kernel.verify import Enrolled
-from answerable.notice.check import Checked, check
+from answerable.kernel.errors import Refused
 
 GOOD, DAMAGED, UNAUTHORISED = 0, 1, 3
 
@@ -88,10 +85,10 @@ class Evidence:
         """
         self.folder = Folder(path)
         self.authority, authority = read_authority(self.folder, fleet)
-        hosts = self.folder.hosts()
-        self.reports, report = read_reports(self.folder, self.authority, hosts, workers)
+        enrolled = enrolled_hosts(self.authority, self.folder.hosts())
+        self.reports, report = read_reports(self.folder, self.authority, enrolled, workers)
         self.logs = (authority, report)
-        self.zones = _zones(self.authority, hosts)
+        self.zones = {one.host: one.zones for one in enrolled}
         failed = (one.leaf for one in self.reports.changes if one.result == "failed")
         self._history = History(self.reports.sights, frozenset(failed))
         self.missing: dict[str, str] = {}
@@ -103,14 +100,17 @@ class Evidence:
             return None
         return Case(notice, self.authority, self.logs[0].times)
 
-    def plan(self, notice: str) -> Checked | None:
+    def plan(self, notice: str) -> Plan | None:
         """Give the plan behind a notice, if it is there and is what was noticed."""
-        body = self.authority.state.notices[notice]["body"]
+        state = self.authority.state
+        body = state.notices[notice]["body"]
         data = self.folder.plan(body["plan"])
-        found = check(body, self.authority.state.fleet, data) if data is not None else None
-        if isinstance(found, Checked):
-            return found
-        self.missing[notice] = found.detail if found else "its plan is not in the directory"
+        try:
+            if data is not None:
+                return read_plan(body, state.fleet, data)
+            self.missing[notice] = "its plan is not in the directory"
+        except Refused as refusal:
+            self.missing[notice] = refusal.detail
         return None
 
     def trails(self) -> Iterator[Trail]:
@@ -124,15 +124,16 @@ class Evidence:
     def _noticed(self, notice: str, reports: list[Reported]) -> Iterator[Trail]:
         case = self.case(notice)
         plan = self.plan(notice) if case else None
-        orders = _orders(plan) if plan else {}
+        orders = {r.order: plan.order(r.order) if plan else MISSING for r in reports}
         if plan:
             self._unreported(notice, reports, orders)
         for one in reports:
             zones = self.zones.get(one.host, frozenset())
-            order = orders.get(one.order) if plan else None if case is None else MISSING
-            yield trail(one, case, order, zones, self._history)
+            yield trail(one, case, orders[one.order], zones, self._history)
 
-    def _unreported(self, notice: str, reports: list[Reported], orders: dict[str, Ordered]) -> None:
+    def _unreported(
+        self, notice: str, reports: list[Reported], orders: dict[str, Ordered | None]
+    ) -> None:
         """List what was begun and did not fail, and has no end."""
         told: dict[str, dict[str, str]] = {}
         for one in reports:
@@ -144,28 +145,6 @@ class Evidence:
                 open_ = tuple(c for c in due if results.get(c, "outcome_unknown") != "succeeded")
                 if open_:
                     self.unknown.append((order.host, notice, open_))
-
-
-def _zones(known: Authority, hosts: list[Enrolled]) -> dict[str, frozenset[str]]:
-    """Give each host's zones by its newest record."""
-    seen = known.state.seen
-    rows = sorted((e for e in hosts if host_keys(known, [e])), key=lambda e: seen[e.enrolment])
-    return {e.body["host"]: frozenset(e.body["zones"]) for e in rows}
-
-
-def _orders(plan: Checked) -> dict[str, Ordered]:
-    found = {}
-    for texts, orders in zip(plan.body["rings"], plan.orders, strict=True):
-        for text, order in zip(texts, orders, strict=True):
-            found[sha256(text.encode()).hexdigest()] = _ordered(order)
-    return found
-
-
-def _ordered(order: Json) -> Ordered:
-    both = [(part, c) for part in ("changes", "undo") for c in order[part]]
-    used = {p["sha256"] for _, c in both for p in c.get("packages", ())}
-    changes = {c["id"]: f"{part} {c['type']}" for part, c in both}
-    return Ordered(order["host"], order["ring"], changes, frozenset(used))
 
 
 def verify(

@@ -193,7 +193,9 @@ def a_process(runs: int) -> Row:
         words = [sys.executable, "-m", "answerable.host"]
         took = sorted(_timed([*words, "apply", "--dir", str(site.place)]) for _ in range(runs))
         (site.place / "status.json").unlink()
-        with subprocess.Popen([*words, "run", "--dir", str(site.place)]) as agent:
+        with subprocess.Popen(
+            [*words, "run", "--dir", str(site.place)], stderr=subprocess.DEVNULL
+        ) as agent:
             _until((site.place / "status.json").exists)
             memory = _memory(agent.pid)
             agent.terminate()

@@ -182,6 +182,15 @@ def test_the_wall_clock_is_never_asked(
     assert site.outcome() == [("up", "waiting", "window_open")]
 
 
+def test_it_stops_between_two_changes(site: Site, order: Order) -> None:
+    """Told to stop, it ends the change under way and begins no other; the next agent goes on."""
+    agent = site.agent()
+    agent.stopping = lambda: bool(site.driver.applied)
+    assert [(r.about.change, r.state) for r in agent.look()] == [("up", "succeeded")]
+    assert agent.counts()["unsent"] == 0
+    assert site.outcome() == DONE[1:]
+
+
 # --- what the control plane can do ---------------------------------------------------------------
 
 

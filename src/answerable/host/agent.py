@@ -104,9 +104,13 @@ class Agent:
         self._over: set[str] = set()
         self._journal.seq = max(self._journal.seq, self._refusals.highest())
         self.trouble: list[str] = []
+        self.stopping: Callable[[], bool] = lambda: False
 
     def look(self) -> list[Row]:
-        """Make one pass; give what became of each change that was looked at."""
+        """Make one pass; give what became of each change that was looked at.
+
+        It ends early, between two changes, when `stopping` says so.
+        """
         self.trouble, rows = [], list[Row]()
         try:
             if not self._settled:
@@ -209,6 +213,8 @@ class Agent:
     def _go_on(self, digest: str) -> list[Row]:
         rows, work = list[Row](), self._load(digest)
         while work and (change := next_change(work, self._journal.ended)):
+            if self.stopping():
+                return rows
             step = self._step(work, change)
             try:
                 rows.append(self._attempt(step))
@@ -219,7 +225,8 @@ class Agent:
             self._send()
             if rows[-1].state in ("waiting", "refused"):
                 return rows
-        self._finish(digest)
+        if work:
+            self._finish(digest)
         return rows
 
     def _step(self, work: Work, change: Json) -> _Step:

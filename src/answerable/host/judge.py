@@ -62,7 +62,7 @@ class Judge:
     ) -> None:
         self._me, self._kept, self._follower, self._guards = me, kept, follower, guards
         self._journal, self._clock = journal, clock
-        self._fresh = Freshness("", 0.0, ())
+        self._fresh = Freshness("", float("-inf"), ())
         self._head: Head | None = None
         self.trouble = ""
 

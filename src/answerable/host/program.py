@@ -129,6 +129,7 @@ def _run(given: argparse.Namespace, world: World) -> int:
 def go_on(home: Home, agent: Agent, stop: threading.Event) -> int:
     """Look again and again until told to stop; an action that has begun is finished first."""
     said: list[str] = []
+    agent.stopping = stop.is_set
     while not stop.is_set():
         rows = agent.look()
         write_status(home.directory, home, agent, rows)

@@ -141,7 +141,7 @@ def test_every_record_has_a_verdict() -> None:
     names = list(RECORDS)
     assert {names[at] for at in bad if at < len(names)} == {
         "of another host", "by an observer", "by a host", "other result", "number too large",
-        "no shape",
+        "no shape", "capital key",
     }  # fmt: skip
     assert [bad[len(names) + at] for at in range(4)] == [
         "wrong_fleet", "stale_charter", "wrong_origin", "stale_charter",

@@ -85,6 +85,15 @@ def test_order_executed_twice(sim: Simulator) -> None:
     refused(sim.ask(order), "consumed")
 
 
+def test_order_executed_twice_as_if_it_had_been_killed(sim: Simulator) -> None:
+    """Only the last action begun can be one that was never acted on."""
+    order = sim.permitted()
+    sim.act(order)
+    sim.act(order, "restart")
+    first = sim.members["web1"].consumed[0]
+    refused(sim.ask(order, resumed=first), "consumed")
+
+
 def test_step_before_its_turn(sim: Simulator) -> None:
     """A restart before the upgrade that causes it."""
     order = sim.permitted()

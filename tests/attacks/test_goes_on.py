@@ -192,6 +192,19 @@ def test_veto_is_lifted(sim: Simulator) -> None:
     allowed(sim.ask(order))
 
 
+def test_host_killed_before_it_acted(sim: Simulator) -> None:
+    """The last action was consumed and, as the host finds, never acted on: it goes on with it."""
+    order = sim.permitted()
+    sim.act(order)
+    refused(sim.ask(order, installed=_before(sim)), "consumed")
+    resumed = sim.members["web1"].consumed[-1]
+    allowed(sim.ask(order, installed=_before(sim), resumed=resumed))
+
+
+def _before(sim: Simulator) -> dict[str, str]:
+    return dict(sim.members["web2"].installed)
+
+
 def test_whole_rollout(sim: Simulator) -> None:
     """Ring after ring, each change once, to the last host."""
     first = sim.permitted()

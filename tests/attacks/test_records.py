@@ -135,6 +135,11 @@ CHARTERS: dict[str, tuple[Callable[[Json], object], tuple[str, ...], str]] = {
     "one liar too many": (lambda b: b.update(faults=2), ("dana", "lee"), "bad_charter"),
     "thresholds of one": (
         lambda b: b["thresholds"].update(approval=1), ("dana", "lee"), "bad_charter"),
+    "a zone of one approver": (
+        lambda b: b["zones"]["pci"].update(threshold=1),
+        ("dana", "lee"),
+        "bad_charter",
+    ),
     "no window": (lambda b: b["limits"].update(window=899), ("dana", "lee"), "bad_charter"),
     "nobody to object": (
         lambda b: b["zones"]["*"].update(objectors=[]), ("dana", "lee"), "bad_charter"),

@@ -61,6 +61,7 @@ def test_thresholds_count_those_who_may() -> None:
 def test_zone_with_a_threshold_of_zero_still_needs_one() -> None:
     """A zone that forgot its threshold is not open to everybody."""
     body = constitution.charter()
+    body["mode"] = "demo"
     body["zones"]["pci"]["threshold"] = 0
     law = Charter(body, "")
     assert not law.zone_agrees(set(), "pci")

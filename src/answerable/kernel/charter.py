@@ -6,7 +6,7 @@ No key material stands twice, and (`bad_charter` names the first that is broken)
 2. every objector and approver of a zone is a listed person
 3. the zone `*` has objectors
 4. every threshold is at least one person; and in a `standard` charter
-5. f is at least one, and every threshold at least two persons
+5. f is at least one, and every threshold at least two persons, also of zones with approvers
 6. every guard has an operator of its own
 7. more than f operators observe
 8. the notice window is at least 15 minutes
@@ -91,7 +91,7 @@ class Charter:
         yield b["zones"].get("*", {}).get("objectors")
         yield (least := min(b["thresholds"].values())) >= 1
         if b["mode"] == "standard":
-            yield f >= 1 and least >= MANY
+            yield f and min([least, *(z["threshold"] for z in zones if z["approvers"])]) >= MANY
             yield len({guard["operator"] for guard in b["guards"].values()}) == n
             yield len({observer["operator"] for observer in b["observers"].values()}) > f
             yield b["limits"]["window"] >= WINDOW

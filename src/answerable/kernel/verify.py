@@ -210,8 +210,8 @@ def _3_mine(c: _Case) -> None:
     leaf, path = leaf_hash(body["order"].encode()), unhex(body["path"])
     verify_inclusion(leaf, body["index"], size, path, root, "not_in_ring")
     names = [consumption(c.leaf, c.bundle.hash, one["id"]) for one in order[c.part]]
-    turn, begun = order[c.part].index(c.change), set(c.host.consumed)
-    demand(names[turn] not in begun - {c.host.resumed}, "consumed", f"`{c.change['id']}`")
+    turn, begun, last = order[c.part].index(c.change), set(c.host.consumed), c.host.consumed[-1:]
+    demand(names[turn] not in begun - ({c.host.resumed} & {*last}), "consumed", c.change["id"])
     demand(begun.issuperset(names[:turn]), "out_of_order", f"before `{c.change['id']}`")
 
 

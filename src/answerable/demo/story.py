@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from answerable.demo import ground
-from answerable.demo.scenes import failing, founding, patching, people, verdict
+from answerable.demo.scenes import failing, founding, patching, people, sabotage, verdict
 from answerable.demo.scenes.cast import LOG, READER, Cast
 from answerable.demo.scenes.hosts import ZONES, Agents
 from answerable.demo.scenes.stage import Stage
@@ -65,7 +65,9 @@ def _scenes(cast: Cast, last: int) -> None:
     if last >= FAILING:
         failing.play(stage, made, said, chosen)
     if last >= PEOPLE:
-        people.play(stage, made)
+        plans = people.play(stage, made)
+    if last >= SABOTAGE:
+        sabotage.play(stage, said, plans[1][0])
     verdict.play(cast)
 
 

@@ -132,7 +132,7 @@ def _guard(cast: Cast) -> dict[str, object]:
     return {
         "log": cast.url(LOG), "control": cast.url(CONTROL), "feeds": {FEED: feed(cast)},
         "addresses": {person: {"channel": "file", "at": person} for person in PEOPLE},
-        "veto_hold": 60, "renew": 2, "retry": 2, "rate": 100, "burst": 200,
+        "veto_hold": 6, "renew": 2, "retry": 2, "rate": 100, "burst": 200,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from answerable.demo.ground import Pending
+from answerable.demo.scenes import sabotage
 from answerable.demo.scenes.cast import CONTROL, GUARDS, OBSERVERS
 from answerable.demo.scenes.founding import AUTHORIZATION, FEED
 from answerable.demo.scenes.stage import Planned, Stage, follow, make, notice, told
@@ -134,6 +135,7 @@ def play(stage: Stage) -> tuple[Planned, Record, Pending]:
     rows = learn(stage)
     made = plan(stage, rows)
     chosen = boot(stage, made)
+    sabotage.snapshot(stage)
     said = tell_people(stage, made)
     roll(stage, made, said)
     return made, said, chosen

@@ -28,7 +28,8 @@ def _typed() -> Iterator[tuple[str, list[str]]]:
 
 
 def _find(words: list[str]) -> tuple[Any, list[str]]:
-    command, left = get_command(cli_docs.application()), list(words)
+    command: Any = get_command(cli_docs.application())
+    left = list(words)
     while left and left[0] in getattr(command, "commands", {}):
         command = command.commands[left.pop(0)]
     return command, left

@@ -1,0 +1,326 @@
+"""Every parser of bytes from elsewhere: what feeds it, and what may leave it besides an answer.
+
+A target takes bytes and an empty folder of its own. `may` are the failures that it declares; none
+for a total one, which answers whatever comes. Left out: files that only this very party writes.
+"""
+
+import gzip
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from answerable.authority import authorization, charter
+from answerable.authority.written import NotWritten
+from answerable.changes import plan
+from answerable.cli.charter import load_yaml
+from answerable.config import NotConfigured
+from answerable.demo.scenes.founding import CHARTER, POLICY
+from answerable.feeds import candidate, changelog, deb, facts, inrelease, packages, pypi
+from answerable.feeds.curated import Curated
+from answerable.feeds.osv import Osv
+from answerable.feeds.source import Unusable
+from answerable.host import apt, shelf, venv, versions
+from answerable.host import enrol as host_enrol
+from answerable.host.client import HttpUnavailable
+from answerable.host.driver import ArtefactDiffers, Package
+from answerable.host.files import HomeUnavailable
+from answerable.host.service import ServiceFailed
+from answerable.host.settings import read_settings
+from answerable.inventory import dpkg, python
+from answerable.inventory.installed import Unreadable
+from answerable.kernel import checkpoint, condition, fold, fresh, note, order, sshsig, statement
+from answerable.kernel.canon import decode, encode, read, unhex
+from answerable.kernel.errors import Refused
+from answerable.kernel.fresh import Freshness
+from answerable.kernel.verify import Enrolled, Permit
+from answerable.ledger import batch, enrolments, heads, reports, tiles
+from answerable.observe import look, plans
+from answerable.witness import fresh as ask
+from answerable.witness import post, witness
+from answerable.witness import tiles as mirrored
+from tests.feeds import archive, test_curated, test_deb, test_osv, test_packages
+from tests.feeds.fakes import MemoryFetch
+from tests.feeds.test_changelog import LOG
+from tests.feeds.test_pypi import GOOD as WHEEL_NAME
+from tests.fuzz import seeds
+from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
+from tests.inventory.test_dpkg import STATUS
+from tests.ledger.fleet import BODIES, OWNERS, said
+
+Run = Callable[[bytes, Path], object]
+PAIRS = LAW.guards["witness"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parser. `costly`: it starts programs, so it gets fewer examples."""
+
+    name: str
+    run: Run
+    seeds: Sequence[bytes]
+    may: tuple[type[Exception], ...] = (Refused,)
+    costly: bool = False
+
+
+class _Served:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def get(self, url: str, limit: int) -> bytes:
+        """Give the bytes for any URL."""
+        if len(self._data) > limit:
+            raise HttpUnavailable("too large", "unavailable")
+        return self._data
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def _file(data: bytes, folder: Path, name: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def _verify(data: bytes, _folder: Path) -> None:
+    verdict = SIM.ask(ORDER, host=HOST, bundle=data)
+    assert isinstance(verdict, Permit | Refused)
+
+
+def _fold(data: bytes, _folder: Path) -> None:
+    state = SIM.state_at(3)
+    size = state.tree.size
+    fold.fold(state, [data])
+    assert state.tree.size == size + 1, "every entry is counted, whatever it is"
+
+
+def _canonical(data: bytes, _folder: Path) -> None:
+    assert encode(decode(data, 1 << 16)).encode() == data
+
+
+def _version(ecosystem: str) -> Run:
+    return lambda data, _folder: versions.key(ecosystem, _text(data))
+
+
+def _condition(data: bytes, _folder: Path) -> None:
+    known = {"urgency": "high", "cvss": 90, "exploited": True, "zones": ["web"]}
+    condition.holds(decode(data, 4096), known)
+
+
+def _enrol(data: bytes, folder: Path) -> None:
+    told = read(data, 1 << 17, enrolments.SHAPE)
+    made = Enrolled(told["record"], told["enrolment"], told["index"], unhex(told["path"]))
+    enrolments.Enrolments(folder / "book.db").enrol(made, SIM.state)
+
+
+def _settings(data: bytes, folder: Path) -> None:
+    read_settings(_file(data, folder, "settings.json"))
+
+
+def _listed(data: bytes, folder: Path) -> None:
+    shelf.Shelf(folder / "bundles", _Served(data), "http://c", "web1").listed()  # type: ignore[arg-type]
+
+
+def _root(data: bytes, folder: Path) -> None:
+    _file(data, folder, "var/lib/dpkg/status")
+    look.dpkg(folder)
+
+
+def _environment(data: bytes, folder: Path) -> None:
+    _file(data, folder, "lib/python3.11/site-packages/x-1.dist-info/METADATA")
+    look.python(folder)
+    python.installed(folder)
+
+
+def _plan(data: bytes, _folder: Path) -> None:
+    plans.read_plan({**LISTED, "plan": sha256(data).hexdigest()}, data)
+
+
+def _release(data: bytes, folder: Path) -> None:
+    ring = _file(archive.Publisher().keyring(), folder, "ring.gpg")
+    inrelease.open_release(data, ring, "suite")
+
+
+def _rules(data: bytes, folder: Path) -> None:
+    charter.draft(load_yaml(_file(data, folder, "charter.yaml")), seeds.CARDS)
+
+
+def _policy(data: bytes, folder: Path) -> None:
+    authorization.draft(load_yaml(_file(data, folder, "policy.yaml")))
+
+
+def _wheel(data: bytes, folder: Path) -> None:
+    venv.wheel_name(_file(data, folder, "x.whl"))
+
+
+def _sshsig(data: bytes) -> None:
+    for key in seeds.PEOPLE.values():
+        if sshsig.check_sshsig(key, seeds.SIGNED, data, seeds.SPACE):
+            assert data in seeds.BLOBS, "another signature of the same person over the same text"
+
+
+def _reply(data: bytes) -> None:
+    replies = (*FRESH.replies[:3], data)
+    fresh.read_head(Freshness(FRESH.nonce, FRESH.sent, replies), SIM.state, WEB1, FRESH.sent)
+
+
+def _texts(parse: Callable[[str], object]) -> Run:
+    return lambda data, _folder: parse(_text(data))
+
+
+def _bytes(parse: Callable[[bytes], object]) -> Run:
+    return lambda data, _folder: parse(data)
+
+
+def _json(*values: object) -> list[bytes]:
+    return [json.dumps(value).encode() for value in values]
+
+
+KERNEL = [
+    Target("note", _bytes(lambda d: note.Note(d).open([WEB1])), [seeds.CONSUME]),
+    Target("vkey", _texts(note.parse_vkey), [WEB1.vkey().encode(), seeds.LOG_KEY]),
+    Target("checkpoint", _bytes(checkpoint.parse_checkpoint), [HEAD.partition(b"\n\n")[0] + b"\n"]),
+    Target("cosigned", _bytes(lambda d: checkpoint.cosigned(d, SIM.origin, PAIRS, 3)), [HEAD]),
+    Target("sshsig", _bytes(_sshsig), seeds.BLOBS),
+    Target("ssh key line", _texts(lambda t: sshsig.person_key("dana", t)), seeds.LINES),
+    Target("canonical JSON", _canonical, [seeds.BUNDLE, seeds.PLAN]),
+    Target(
+        "statement",
+        _bytes(lambda d: statement.open_statement(d, statement.AUTHORITY, LAW.owners)),
+        seeds.RECORDS,
+    ),
+    Target("charter", _bytes(statement.open_charter), seeds.RECORDS[:1]),
+    Target("fold", _fold, [*seeds.RECORDS, seeds.VETO], ()),
+    Target("order", _texts(order.read_order), [ORDER.text.encode()]),
+    Target("bundle", _bytes(order.read_bundle), [seeds.BUNDLE]),
+    Target("verify", _verify, [seeds.BUNDLE], ()),
+    Target("fresh reply", _bytes(_reply), FRESH.replies),
+    Target(
+        "consume note", _bytes(lambda d: fresh.read_consume(d, SIM.fleet, WEB1)), [seeds.CONSUME]
+    ),
+    Target("condition", _condition, [seeds.CONDITION]),
+    Target("Debian version", _version("debian:12"), [b"1:2.3-1~deb12u1", b"0~1.2-x"]),
+    Target("Python version", _version("pypi"), [b"2.0rc1.post2+local.7", b"1!2.dev3"]),
+]
+LOGS = [
+    Target("batch", _bytes(lambda d: batch.unframe(d, 1024)), [batch.frame(seeds.RECORDS)]),
+    Target("tile path", _texts(tiles.parse_tile), [b"tile/0/x001/234.p/7", b"tile/entries/000"]),
+    Target(
+        "entry bundle",
+        _bytes(lambda d: tiles.read_bundle(d, 3)),
+        [tiles.pack_bundle(seeds.RECORDS[:3])],
+    ),
+    Target(
+        "log head",
+        _bytes(lambda d: heads.open_head(d, SIM.origin, LAW.logs["authority"])),
+        [seeds.OWN_HEAD],
+    ),
+    Target(
+        "report statement",
+        _bytes(lambda d: reports.open_report(d, OWNERS)),
+        [said(kind, next(iter(reports.SIGNERS[kind]))) for kind in BODIES],
+    ),
+    Target("enrolment", _enrol, [encode(seeds.PROOF).encode()]),
+]
+GUARDS = [
+    Target("add-checkpoint", _bytes(witness.read_request), [seeds.ADD]),
+    Target("ask", _bytes(ask.read_ask), [seeds.ASK]),
+    Target("veto", _bytes(lambda d: post.objection(d, LAW, SIM.fleet)), [seeds.VETO]),
+    Target(
+        "receipt",
+        _bytes(lambda d: post.read_receipt(d, seeds.GUARD, SIM.fleet, "ab" * 32)),
+        [seeds.RECEIPT],
+    ),
+    Target("mirrored path", _texts(mirrored.read_path), [b"tile/0/x001/234.p/7"], ()),
+    Target(
+        "mirrored bundle", _bytes(mirrored.split_bundle), [tiles.pack_bundle(seeds.RECORDS[:3])], ()
+    ),
+]
+FEEDS = [
+    Target(
+        "InRelease",
+        _release,
+        [archive.Publisher().sign(seeds.RELEASE, archive.NOW)],
+        (Unusable,),
+        costly=True,
+    ),
+    Target(
+        "packed index",
+        _bytes(lambda d: packages.unpack(d, "Packages.gz", 4096)),
+        [gzip.compress(test_packages.INDEX)],
+        (Unusable,),
+    ),
+    Target(
+        "Packages",
+        _bytes(lambda d: packages.read(d, ["libssl3"], "s", base=False)),
+        [test_packages.INDEX],
+        (Unusable,),
+    ),
+    Target(
+        ".deb",
+        lambda d, folder: deb.changelog(_file(d, folder, "x.deb")),
+        [test_deb.GOOD],
+        (Unusable,),
+        costly=True,
+    ),
+    Target(
+        "changelog",
+        _bytes(lambda d: changelog.advisories(d, "openssl", "bookworm", None)),
+        [LOG],
+        (),
+    ),
+    Target(
+        "OSV",
+        _bytes(lambda d: Osv(MemoryFetch({"a": d}), "a").collect(["flask"], 0)),
+        [test_osv.LINE],
+        (Unusable,),
+    ),
+    Target(
+        "curated",
+        _bytes(lambda d: Curated(MemoryFetch({"a": d}), "a").collect(["waitress"], 0)),
+        [test_curated.TEXT],
+        (Unusable,),
+    ),
+    Target("candidate", _bytes(candidate.read), [seeds.CANDIDATE], (Unusable,)),
+    Target("fact", _texts(facts.read), [text.encode() for text in seeds.FACTS]),
+    Target("wheel name", _texts(pypi.wheel), [WHEEL_NAME.encode()], ()),
+]
+HOSTS = [
+    Target("bundle list", _listed, [seeds.LISTED_BUNDLES], (HttpUnavailable,)),
+    Target("settings", _settings, _json(seeds.SETTINGS), (HomeUnavailable, ServiceFailed)),
+    Target(
+        "proof",
+        lambda d, folder: host_enrol.read_proof(_file(d, folder, "proof.json")),
+        _json(seeds.PROOF),
+        (HomeUnavailable, Refused),
+    ),
+    Target("charter of a person", _bytes(host_enrol.read_charter), seeds.RECORDS[:1]),
+    Target(
+        "apt's preview",
+        _texts(lambda t: apt.unnamed(t, [Package("libssl3", "1", "2", "")], "amd64")),
+        [seeds.SIMULATED],
+        (),
+    ),
+    Target("wheel", _wheel, [seeds.wheel()], (ArtefactDiffers,)),
+    Target("METADATA", _texts(venv.read_metadata), [seeds.METADATA], ()),
+]
+OTHERS = [
+    Target("dpkg status, observed", _root, [STATUS], (look.Unseen,)),
+    Target("environment, observed", _environment, [seeds.METADATA], (look.Unseen, Unreadable)),
+    Target("plan, observed", _plan, [seeds.PLAN]),
+    Target(
+        "dpkg status, planned for",
+        _bytes(lambda d: dpkg.read(d, "debian:12")),
+        [STATUS],
+        (Unreadable,),
+    ),
+    Target("plan, noticed", _bytes(plan.read), [seeds.WHOLE_PLAN], (plan.NoPlan,)),
+    Target("charter in YAML", _rules, [seeds.yaml(CHARTER)], (NotConfigured, NotWritten, Refused)),
+    Target("authorization in YAML", _policy, [seeds.yaml(POLICY)], (NotConfigured, NotWritten)),
+]
+TABLE = [*KERNEL, *LOGS, *GUARDS, *FEEDS, *HOSTS, *OTHERS]
+"""Every target."""

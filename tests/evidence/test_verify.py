@@ -141,6 +141,19 @@ def test_report_of_a_stranger_is_not_believed(court: Court) -> None:
     assert "web3" not in {one.report.host for one in trails}
 
 
+def test_report_log_that_was_cut_short(court: Court) -> None:
+    """Attack: an older head of the report log, truly cosigned, hides reports that were cited."""
+    court.done("web1")
+    both, old = [court.observer("o1"), court.observer("o2")], list(court.report.entries[:1])
+    court.watch(*both)
+    court.sim.now += SOAK
+    court.watch(*both)
+    court.report.entries = old
+    verdict, _ = audit(court)
+    assert verdict.code == DAMAGED
+    assert "is missing, which authority record 14 cites" in verdict.damage[0]
+
+
 def test_directory_without_logs_is_no_evidence(tmp_path: Path) -> None:
     """An empty directory says what is missing."""
     with pytest.raises(NoEvidence, match="authority log is missing"):

@@ -3,7 +3,8 @@
 1. The authority log leads to its cosigned checkpoint, begins with the fleet's charter, is folded.
 2. The report log leads to its cosigned checkpoint; every record's signature is checked.
 3. For every change that any host reported: its trail (trail.py).
-4. What was planned and begun, and then never reported, is listed as unknown.
+4. What was planned and begun, and then never reported, is listed as unknown. A report that an
+   observer cites in the authority log must be in the report log: it cannot be cut short.
 
 Exit code: 1 if anything is damaged or not believed, since a damaged log proves nothing; else 3 if a
 change happened without authority; else 1 if a trail is not shown or contradicted; else 0.
@@ -39,9 +40,9 @@ GOOD, DAMAGED, UNAUTHORISED = 0, 1, 3
 class Verdict:
     """What an audit found.
 
-    `logs`: both logs. `bad`: records that do not hold. `faults`: number by kind. `unknown`: (host,
-    notice, changes) of orders that were begun and whose end nobody reported. `missing`: plans that
-    are not there, or are not what was noticed.
+    `logs`: both logs. `faults`: number by kind. `unknown`: (host, notice, changes) of orders that
+    were begun and whose end nobody reported. `missing`: notices whose plans are not there, or are
+    not what was noticed. `cited`: reports that observers cite and the report log does not have.
     """
 
     logs: tuple[Log, Log]
@@ -51,6 +52,7 @@ class Verdict:
     faults: dict[str, int] = field(default_factory=dict)
     unknown: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    cited: dict[str, int] = field(default_factory=dict)
 
     @property
     def damage(self) -> list[str]:
@@ -61,8 +63,12 @@ class Verdict:
             for log in self.logs
             for one in log.damage
         ]
-        bad = self.reports.bad
-        return lines + [f"report log, record {index}: not believed: {why}" for index, why in bad]
+        bad, cited = self.reports.bad, sorted(self.cited.items(), key=lambda one: one[1])
+        lines += [f"report log, record {index}: not believed: {why}" for index, why in bad]
+        return lines + [
+            f"report log: the report `{leaf}` is missing, which authority record {index} cites"
+            for leaf, index in cited
+        ]
 
     @property
     def code(self) -> int:
@@ -170,4 +176,7 @@ def verify(
             verdict.faults[fault.kind] = verdict.faults.get(fault.kind, 0) + 1
     verdict.hosts, verdict.missing = len(hosts), evidence.missing
     verdict.unknown = evidence.unknown
+    there = {one.leaf for one in evidence.reports.changes}
+    cited = evidence.authority.cited
+    verdict.cited = {leaf: index for leaf, index in cited.items() if leaf not in there}
     return verdict

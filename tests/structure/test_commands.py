@@ -16,7 +16,11 @@ from answerable.config import Party
 from scripts import cli_docs
 from tests.structure.source import ROOT
 
-_PAGES = (ROOT / "README.md", *sorted((ROOT / "docs" / "operate").glob("*.md")))
+_PAGES = (
+    ROOT / "README.md",
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs" / "operate").glob("*.md")),
+)
 _LINE = re.compile(r"(?:^ {4}|`)(answerable [^`\n]*)", re.MULTILINE)
 
 

@@ -10,10 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import FrameType
 
+from answerable.bootstrap.serve import clock
 from answerable.demo import ground
 from answerable.demo.scenes import failing, founding, patching, people, sabotage, verdict
 from answerable.demo.scenes.cast import LOG, READER, Cast
@@ -24,7 +24,7 @@ from answerable.demo.scenes.watch import Watch
 
 KINDS = ("auto", "real", "application")
 _KEPT = ("cache",)
-FAILING, PEOPLE, SABOTAGE = 5, 6, 7
+FAILING, PEOPLE, SABOTAGE, EDIT = 5, 6, 7, 8
 """Numbers of scenes; those before and the last one are always played."""
 
 
@@ -67,8 +67,10 @@ def _scenes(cast: Cast, last: int) -> None:
     if last >= PEOPLE:
         plans = people.play(stage, made)
     if last >= SABOTAGE:
-        sabotage.play(stage, said, plans[1][0])
-    verdict.play(cast)
+        sabotage.play(stage, said, [plan for plan, _ in plans])
+    if last >= EDIT:
+        verdict.edit(cast)
+    verdict.play(cast, verdict.collect(cast))
 
 
 def _watch(cast: Cast) -> Watch:
@@ -87,7 +89,7 @@ def _lay(directory: Path, kind: str, tell: Teller) -> ground.Ground:
     if kind == "application":
         laid = ground.lay_application(directory, names, "they were asked for", tell.line)
     else:
-        laid = ground.lay(directory, names, int(time.time()), tell.line)
+        laid = ground.lay(directory, names, clock(), tell.line)
     if laid.kind == "real":
         tell.line(f"hosts: {len(names)} real hosts, overlay root, network and dpkg of their own")
     else:

@@ -8,13 +8,14 @@ two histories, and is damage. One that does not count otherwise proves nothing a
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from answerable.evidence.folder import Folder, NoEvidence
 from answerable.evidence.times import Times
 from answerable.evidence.trail import Authority
 from answerable.kernel.charter import Charter
 from answerable.kernel.checkpoint import Checkpoint, Cosigned, cosigned, parse_checkpoint
-from answerable.kernel.errors import Refused
+from answerable.kernel.errors import Refused, demand
 from answerable.ledger.audit import Damage
 from answerable.ledger.client import LedgerMissing, Source, fetch_checkpoint
 
@@ -59,7 +60,7 @@ def agreed(note: bytes, at: Checkpoint, known: Authority, log: str) -> Cosigned:
     Raises:
         Refused: `no_quorum`, `wrong_origin` or `bad_signature`, of the likeliest charter.
     """
-    why = Refused("no_quorum", "no charter stands in the log")
+    why: Refused | None = None
     laws = _laws(known, at.size if log == "authority" else None)
     for law in reversed(laws):
         origin = law.body["logs"][log]["origin"]
@@ -67,7 +68,8 @@ def agreed(note: bytes, at: Checkpoint, known: Authority, log: str) -> Cosigned:
             return cosigned(note, origin, law.guards["witness"], law.quorum)
         except Refused as refusal:
             why = refusal
-    raise why
+    demand(why, "no_quorum", "no charter stands in the log")
+    raise cast("Refused", why)
 
 
 def _laws(known: Authority, size: int | None) -> list[Charter]:

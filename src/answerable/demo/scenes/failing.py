@@ -15,12 +15,14 @@ def play(stage: Stage, made: Planned, said: Record, chosen: Pending) -> None:
     failed = watch.wait(
         f"{PINNED} patches, and reports", 1, "report", notice=leaf, host=PINNED, result="failed"
     )
-    before = [r for r in reports(stage, said, PINNED) if r["body"]["seq"] < failed[0]["body"]["seq"]]
+    last = failed[0]["body"]["seq"]
+    before = [r for r in reports(stage, said, PINNED) if r["body"]["seq"] < last]
     for row in before:
         tell.good(spell(row))
     tell.bad(f"{spell(failed[0])}: {failed[0]['body']['detail']}")
     tell.bad(f"its own words: {_words(stage)}")
-    seen = watch.wait("observers look at the host", len(OBSERVERS), "failure", notice=leaf, host=PINNED)
+    wanted = len(OBSERVERS)
+    seen = watch.wait("observers look at the host", wanted, "failure", notice=leaf, host=PINNED)
     for row in seen:
         tell.good(f"failure logged by {row['by'][0]}: cause {row['body']['cause']}, agrees with "
                   f"report {row['body']['report'][:16]}")  # fmt: skip

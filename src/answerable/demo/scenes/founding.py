@@ -1,4 +1,4 @@
-"""Scene 1: a charter that its own threshold signs, hosts that people enrol, a standing authorization.
+"""Scene 1: a charter that its own threshold signs, hosts that people enrol, an authorization.
 
 People write YAML and sign what `draft` spelt with `ssh-keygen -Y sign`; `assemble` puts the
 signatures under it. Every time in charter and authorization is seconds here, and the story says so.
@@ -8,7 +8,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from answerable.bootstrap.serve import clock
 from answerable.demo import appliance
+from answerable.demo.distribution import this_machine
 from answerable.demo.scenes.cast import CONTROL, GUARDS, LOG, OBSERVERS, PEOPLE, READER, Cast
 from answerable.demo.scenes.hosts import ZONES, Agents
 
@@ -91,11 +93,11 @@ def _charter(cast: Cast) -> Path:
     cards = _cards(cast)
     for name, card in cards.items():
         cast.write("dana", f"{name}.card", card)
-    expires = (datetime.now(UTC) + timedelta(days=90)).date()
+    expires = (datetime.fromtimestamp(clock(), UTC) + timedelta(days=90)).date()
     rules = cast.write("dana", "charter.yaml", CHARTER.format(expires=expires, feed=FEED, **keys))
     given = [word for name in cards for word in ("--card", cast.place("dana") / f"{name}.card")]
     cast.tell.command("dana", ["answerable", "charter", "draft", "--rules", rules.name,
-                               f"--card .. ({len(cards)} cards)", "--out", "charter.txt"])  # fmt: skip
+                               f"--card .. ({len(cards)})", "--out", "charter.txt"])  # fmt: skip
     cast.run(
         "dana", "charter", "draft", "--rules", rules, *given, "--out", "charter.txt", show=False
     )
@@ -143,8 +145,6 @@ def feed(cast: Cast) -> dict[str, object]:
         facts = Path(appliance.__file__).parents[1] / "facts.json"
         return {"kind": "application", "ecosystem": "pypi", "wheelhouse": str(ground.feed),
                 "facts": str(facts)}  # fmt: skip
-    from answerable.demo.distribution import this_machine
-
     machine = this_machine()
     base = f"http://{ground.hosts.hub_address}:8000"
     suites = [
@@ -202,7 +202,7 @@ def _enrol(cast: Cast, agents: Agents, records: dict[str, Path]) -> None:
 
 
 def _authorize(cast: Cast) -> None:
-    review = (datetime.now(UTC) + timedelta(days=60)).date()
+    review = (datetime.fromtimestamp(clock(), UTC) + timedelta(days=60)).date()
     cast.write("dana", "policy.yaml", POLICY.format(review=review))
     more = ["--charter", "charter.note", "--out"]
     cast.run("dana", "authorization", "draft", "policy.yaml", *more, "policy.txt")

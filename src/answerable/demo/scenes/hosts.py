@@ -23,6 +23,14 @@ ZONES = {
 }  # fmt: skip
 ARTEFACT = "opt/answerable"
 HOME = "var/lib/answerable"
+_LATE = """\
+import sys, time
+true = time.clock_gettime
+time.clock_gettime = lambda which: true(which) - 3600
+time.time = lambda: true(time.CLOCK_REALTIME) - 3600
+from answerable.host.__main__ import main
+sys.exit(main())
+"""
 _NEEDED = ("cryptography", "cffi", "pycparser")
 _OURS = ("__init__.py", "kernel", "keys", "host")
 
@@ -116,9 +124,15 @@ class Agents:
         shutil.copyfile(proof, self.home(host) / "given.proof")
         self.run(host, "enrol", "--proof", f"{self.inside(host)}/given.proof")
 
-    def start(self, host: str) -> None:
-        """Start a host's agent; what it says goes to `output/<host>.txt`."""
+    def start(self, host: str, *, late: bool = False) -> None:
+        """Start a host's agent; what it says goes to `output/<host>.txt`.
+
+        Args:
+            late: every clock that it reads is an hour behind.
+        """
         argv = self.argv("run", "--dir", self.inside(host))
+        if late:
+            argv[1:3] = ["-c", _LATE]
         with (self.cast.directory / "output" / f"{host}.txt").open("ab") as file:
             process = self.hosts.start_in(host, argv, self._env(), file, subprocess.STDOUT)
         self._processes[host] = self.cast.running[host] = process

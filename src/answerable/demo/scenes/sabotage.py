@@ -8,11 +8,13 @@ the report log has it. Left out: what the thief could do with guards' keys (more
 import json
 import shutil
 import sys
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from answerable.bootstrap.serve import boot_clock
 from answerable.demo.scenes.cast import CONTROL, LOG, THIEF, StoryFailed
 from answerable.demo.scenes.founding import AUTHORIZATION
 from answerable.demo.scenes.people import say
@@ -24,15 +26,6 @@ HOLD = 6
 VICTIM, LATER = "web2", "web3"
 RESTORED = "web1"
 STATE = ("journal", "log", "bundles", "snapshots", "refusals.json", "status.json")
-_CLOCK = """\
-import time
-true = time.clock_gettime
-time.clock_gettime = lambda which: true(which) - 3600
-time.time = lambda: true(time.CLOCK_REALTIME) - 3600
-import sys
-from answerable.host.__main__ import main
-sys.exit(main())
-"""
 
 
 @dataclass
@@ -139,19 +132,19 @@ def _copy_state(source: Path, target: Path) -> None:
             shutil.copy2(source / name, target / name)
 
 
-def play(stage: Stage, first: Record, vetoed: Planned) -> None:
+def play(stage: Stage, first: Record, plans: Sequence[Planned]) -> None:
     """Play the scene.
 
     Args:
         first: the notice of scene 3, whose bundles hosts have done with.
-        vetoed: the plan that Lee vetoed during its window.
+        plans: those of scene 6: approved, vetoed during its window, vetoed in its rollout.
     """
     tell = stage.cast.tell
     tell.scene(7, "Sabotage: a thief has the control plane and the logs, keys and disks")
     thief = Thief(stage)
     thief.steal()
     tell.line("the thief serves from the control plane's port, and signs with its key")
-    _Attacks(thief, first, vetoed).play()
+    _Attacks(thief, first, plans).play()
     head = ("what was tried", "host", "reason of its signed refusal")
     tell.table(head, [row[:3] for row in thief.rows])
 
@@ -159,8 +152,11 @@ def play(stage: Stage, first: Record, vetoed: Planned) -> None:
 class _Attacks:
     """The attempts, in an order that needs one window only."""
 
-    def __init__(self, thief: Thief, first: Record, vetoed: Planned) -> None:
-        self.thief, self.first, self.vetoed = thief, first, vetoed
+    def __init__(self, thief: Thief, first: Record, plans: Sequence[Planned]) -> None:
+        self.thief, self.first = thief, first
+        approved, self.vetoed, late = plans
+        self.free = approved.packages
+        self.spent = sorted(self.vetoed.packages | late.packages | self.free)
         self.stage, self.cast = thief.stage, thief.stage.cast
 
     def play(self) -> None:
@@ -173,8 +169,10 @@ class _Attacks:
 
     def _prepare(self) -> None:
         thief = self.thief
-        words = ["plan", "make", thief.stolen, "--authorization", AUTHORIZATION, "--title", "routine"]
-        done = self.cast.run(THIEF, *words, "--clause", "urgent", "--canary", VICTIM, show=False)
+        words: list[object] = ["plan", "make", thief.stolen, "--authorization", AUTHORIZATION]
+        words += ["--clause", self.first["body"]["clause"], "--title", "routine"]
+        words += [word for name in sorted(self.free) for word in ("--package", name)]
+        done = self.cast.run(THIEF, *words, "--canary", VICTIM, show=False)
         base = done.out.splitlines()[-1].removeprefix("digest: ")
         self.plans = {"base": base}
         for name, edit in (
@@ -182,13 +180,13 @@ class _Attacks:
             ("own", {"edit": "own"}),
             ("together", {"edit": "together"}),
             ("alone", {"edit": "alone", "host": LATER, "title": "once more"}),
-            ("relabel", {"edit": "relabel", "host": "pci1"}),
+            ("relabel", {"edit": "relabel", "host": "pci1", "not": self.spent}),
         ):
             self.plans[name] = thief.do("forge", base=base, **edit)["digest"]
         title = f"{self.vetoed.body['title']}."
-        self.plans["again"] = thief.do(
-            "forge", base=self.vetoed.digest, edit="title", title=title
-        )["digest"]
+        self.plans["again"] = thief.do("forge", base=self.vetoed.digest, edit="title", title=title)[
+            "digest"
+        ]
         self.notices = {
             name: thief.apply(digest, "" if name == "again" else AUTHORIZATION)
             for name, digest in self.plans.items()
@@ -205,14 +203,14 @@ class _Attacks:
             if name != "withheld":
                 self.thief.publish(digest)
         for name, leaf in self.notices.items():
-            if name not in ("withheld",):
+            if name != "withheld":
                 self.stage.watch.wait(f"guards tell people of `{name}`", 6, "delivery", notice=leaf)
         self._try("backdated notice", "base", VICTIM, "backdated")
         self._try("plan withheld", "withheld", VICTIM)
 
     def _after_the_window(self) -> None:
-        limit = time.monotonic() + 12
-        self.stage.watch.until("the window runs out", lambda: time.monotonic() > limit)
+        limit = boot_clock() + 12
+        self.stage.watch.until("the window runs out", lambda: boot_clock() > limit)
         self._try("forged facts", "base", VICTIM, "facts")
         self._try("own package", "own", VICTIM)
         self._try("everyone in ring 1", "together", VICTIM)
@@ -236,7 +234,7 @@ class _Attacks:
         )
 
     def _restored(self) -> None:
-        stage, agents, kept = self.stage, self.stage.agents, self.cast.directory
+        agents, kept = self.stage.agents, self.cast.directory
         agents.stop(RESTORED)
         home = agents.home(RESTORED)
         _copy_state(home, kept / "state-before")
@@ -262,26 +260,62 @@ class _Attacks:
         self.thief._known |= {row["leaf"] for row in rows}  # noqa: SLF001
 
     def _logs(self) -> None:
-        log = self.cast.place(LOG)
-        export = self.thief.place / "old-log"
-        self.cast.own(export, THIEF, folder=True)
-        self.cast.run(LOG, "log", "head", "--log", self.cast.url(LOG), "--charter",
-                      log / "charter.note", show=False)  # fmt: skip
+        old = self.cast.place(LOG) / "old"
+        self.cast.own(old, LOG, folder=True)
         self.cast.stop(LOG)
-        words = [sys.executable, "-m", "answerable.demo.scenes.thief", "swallow", str(log)]
-        self.cast.running[LOG] = self.cast.launch(LOG, words, LOG)
+        for name in ("authority", "report"):
+            words = ["log", "export", old / name, "--log", name, "--dir", self.cast.place(LOG)]
+            self.cast.run(LOG, *words, show=False)
+        self._swallow()
+        self.cast.stop(LOG)
+        self.cast.start(LOG, "log", "serve")
+        leaf = self.notices["alone"]
+        self.stage.watch.wait("the guards bring Lee's veto to the log", 1, "veto", notice=leaf)
+        self.cast.tell.good("the log is its operator's again, and the guards have brought the veto")
+        self._delay(old)
+
+    def _swallow(self) -> None:
+        words = [sys.executable, "-m", "answerable.demo.scenes.thief", "swallow"]
+        self.cast.running[LOG] = self.cast.launch(LOG, [*words, str(self.cast.place(LOG))], LOG)
         self.cast.tell.line("the thief runs the log server, on its own disk, without the vetoes")
         say(self.stage, "lee", "veto", self.notices["alone"], "who made this plan?")
-        limit = time.monotonic() + HOLD + 4
+        limit = boot_clock() + HOLD + 4
         self.stage.watch.until(
             "guards hold the veto and stop vouching for a log that lacks it",
-            lambda: time.monotonic() > limit,
+            lambda: boot_clock() > limit,
         )
         self._try("a swallowed veto", "alone", LATER)
+        self.thief.offer(LATER)
+        self.stage.agents.stop(LATER)
+
+    def _delay(self, old: Path) -> None:
+        """Serve the log as it was before the veto, to a host whose clocks are an hour late."""
+        made = self.thief.do("bundle", notice=self.notices["alone"], host=LATER, edit="")
+        self.thief.offer(LATER)
+        self.cast.stop(LOG)
+        words = [sys.executable, "-m", "http.server", "--directory", str(old)]
+        words += ["--bind", self.cast.ground.hosts.hub_address, str(self.cast.ports[LOG])]
+        self.cast.running[LOG] = self.cast.launch(LOG, words, "thief-old-log")
+        agents = self.stage.agents
+        self.thief.offer(LATER, made["digest"])
+        agents.start(LATER, late=True)
+        found: list[str] = []
+
+        def decided() -> bool:
+            status = json.loads(agents.run(LATER, "status", "--output", "json"))
+            found[:] = [f"{c['state']}: {c['reason']}" for c in status["changes"]]
+            return bool(found) and int(status["unsent"]) > 0
+
+        self.stage.watch.until(f"{LATER}, its clock set back, decides with a delayed log", decided)
+        self.cast.tell.line(f"{LATER} says, and cannot report it yet: {found[0]}")
+        self.cast.stop(LOG)
+        self.cast.start(LOG, "log", "serve")
+        self.thief.refused("a delayed log, the clock set back", LATER, made)
+        self.thief.offer(LATER)
+        agents.stop(LATER)
+        agents.start(LATER)
 
 
 def _order_hash(data: bytes) -> str:
-    from hashlib import sha256
-
     order: str = json.loads(data)["order"]
     return sha256(order.encode()).hexdigest()

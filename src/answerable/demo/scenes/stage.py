@@ -1,4 +1,4 @@
-"""What several scenes do: make a plan, log its notice, wait for deliveries, follow a host's reports."""
+"""What several scenes do: make a plan, log its notice, wait for deliveries, read reports."""
 
 import json
 from dataclasses import dataclass

@@ -6,11 +6,12 @@ or an answer. Left out: any judgement; that is what the commands are for.
 
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+
+from answerable.bootstrap.serve import boot_clock
 
 
 class Teller:
@@ -20,7 +21,7 @@ class Teller:
         """Start the clock."""
         self._console = Console(highlight=False, soft_wrap=True)
         self._plain = not self._console.is_terminal
-        self._start = time.monotonic()
+        self._start = boot_clock()
         self._waited, self._lock = 0.0, threading.Lock()
 
     def scene(self, number: int, title: str) -> None:
@@ -59,7 +60,7 @@ class Teller:
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Say what is waited for, and count it as waiting."""
-        began = time.monotonic()
+        began = boot_clock()
         if self._plain:
             self._print(f"        .. {what}")
             yield
@@ -67,11 +68,11 @@ class Teller:
             with self._console.status(f"[dim]{what}"):
                 yield
         with self._lock:
-            self._waited += time.monotonic() - began
+            self._waited += boot_clock() - began
 
     def elapsed(self) -> float:
         """Give the seconds since the start."""
-        return time.monotonic() - self._start
+        return boot_clock() - self._start
 
     def waited(self) -> float:
         """Give the seconds that were spent in `waiting`."""

@@ -1,7 +1,7 @@
-"""What a thief does who took the control plane and the log server: keys, disks, ports.
+"""What a thief does who took control plane and log server: keys, disks, ports.
 
     python -m answerable.demo.scenes.thief forge STOLEN {"base": "<digest>", "edit": "..", ..}
-    python -m answerable.demo.scenes.thief bundle STOLEN {"notice": .., "host": .., "edit": "..", ..}
+    python -m answerable.demo.scenes.thief bundle STOLEN {"notice": .., "host": .., "edit": ..}
     python -m answerable.demo.scenes.thief swallow LOG-DIRECTORY
 
 `forge` writes a plan beside the stolen ones, `bundle` a bundle into what the thief serves in place
@@ -9,6 +9,7 @@ of the control plane, `swallow` runs the log server without its vetoes. Each pri
 Everything is made with the stolen files and reaches hosts, guards and log over their real ports.
 """
 
+import base64
 import json
 import re
 import sys
@@ -36,7 +37,7 @@ OWN = b"not what anybody built or released"
 def forge(planning: Planning, edit: Edit) -> Json:
     """Make a plan from an honest one; give its digest."""
     if edit["edit"] == "relabel":
-        text = _relabelled(planning, edit["host"]).text
+        text = _relabelled(planning, edit["host"], edit["not"]).text
     else:
         honest = read((planning.party.directory / "plans" / edit["base"]).read_bytes())
         text = encode(_FORGED[edit["edit"]](honest, edit))
@@ -76,10 +77,11 @@ def _order(text: str, ring: int) -> str:
     return encode({**json.loads(text), "ring": ring})
 
 
-def _relabelled(planning: Planning, host: str) -> Plan:
+def _relabelled(planning: Planning, host: str, but: Sequence[str]) -> Plan:
     known, ranked, inventories, _ = planning.exposures()
     mine = [replace(i, zones=frozenset({"web"})) for i in inventories if i.host == host]
     seen = [r for r in ranked if r.exposure.host == host]
+    seen = [r for r in seen if r.exposure.installed.package not in but]
     shown = [replace(r, exposure=replace(r.exposure, zones=frozenset({"web"}))) for r in seen]
     mandate, judge = planning._mandate(Wish("routine", "urgent-security", "medium"))  # noqa: SLF001
     services = {host: Services(("appliance",), ("appliance",))}
@@ -91,7 +93,7 @@ def make_bundle(planning: Planning, edit: Edit, served: Path) -> Json:
     known = planning.logs.authority()
     row = known.find(edit["notice"])
     plan = planning.read_plan(row["body"]["plan"])
-    found = plan.find(edit.get("order", edit["host"]))
+    found = plan.find(edit.get("order") or edit["host"])
     assert found is not None, edit
     early = edit["edit"] == "nobody"
     seen = known.first(row["index"]) if early else known.noticed(edit["notice"])
@@ -135,8 +137,7 @@ def _no_notice(body: Json) -> Json:
 
 
 def _backdated(body: Json) -> Json:
-    """Set each cosignature's time back by an hour (tlog-cosignature: 8 bytes before the signature)."""
-    import base64
+    """Set each cosignature's time back by an hour (tlog-cosignature: the first 8 bytes)."""
 
     def back(found: "re.Match[str]") -> str:
         blob = bytearray(base64.b64decode(found[2]))
@@ -167,10 +168,10 @@ def swallow(directory: Path) -> None:
     """Run the log server; it takes everything except vetoes."""
     honest = AuthorityGate.submit
 
-    def submit(gate: AuthorityGate, entries: Sequence[bytes]) -> Admitted:
+    def submit(self: AuthorityGate, entries: Sequence[bytes]) -> Admitted:
         if any(b'"type":"veto"' in entry for entry in entries):
             raise Unavailable("the log is busy")
-        return honest(gate, entries)
+        return honest(self, entries)
 
     AuthorityGate.submit = submit  # type: ignore[method-assign]
     run_log(read_party(directory, "log"))

@@ -1,9 +1,11 @@
-"""Scene 9: everything is checked again offline, from logs and public keys, and one row a change."""
+"""Scenes 8 and 9: an edited record is named; everything is checked again offline, by anybody."""
 
 import shutil
-import time
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from answerable.bootstrap.serve import boot_clock
 from answerable.demo.scenes.cast import CONTROL, LOG, READER, Cast
 
 _SHOWN = 400
@@ -23,13 +25,41 @@ def collect(cast: Cast) -> Path:
     return place
 
 
-def play(cast: Cast) -> None:
-    """Play the scene."""
+def edit(cast: Cast) -> None:
+    """Scene 8: change one byte of a record in the log's database, verify, put it back."""
+    tell, file = cast.tell, cast.place(LOG) / "authority.db"
+    tell.scene(8, "Somebody edits a record in the authority log's database")
+    cast.stop(LOG)
+    index, honest = _swap(file, None)
+    forged = honest.replace(b'"dana"', b'"lana"', 1)
+    _swap(file, forged)
+    tell.line(f"record {index}, the authorization: its owner `dana` is now `lana`")
+    done = cast.run(LOG, "log", "verify", cast.place(LOG), codes=(1,))
+    tell.bad(done.out.strip())
+    _swap(file, honest)
+    done = cast.run(LOG, "log", "verify", cast.place(LOG))
+    tell.good(f"put back: {done.err.strip()}")
+    cast.own(file, LOG)
+    cast.start(LOG, "log", "serve")
+
+
+def _swap(file: Path, entry: bytes | None) -> tuple[int, bytes]:
+    """Give the authorization's index and bytes; put these in its place, if any."""
+    with closing(sqlite3.connect(file)) as store, store:
+        rows = store.execute("SELECT id, entry FROM entries ORDER BY id").fetchall()
+        index, found = next(r for r in rows if b'"type":"authorization"' in r[1])
+        if entry is not None:
+            store.execute("UPDATE entries SET entry = ? WHERE id = ?", (entry, index))
+        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return index, found
+
+
+def play(cast: Cast, place: Path) -> None:
+    """Scene 9: verify the evidence that was gathered."""
     tell = cast.tell
     tell.scene(9, "Proof: who allowed what, who was told, what happened")
-    place = collect(cast)
-    began = time.monotonic()
+    began = boot_clock()
     done = cast.run(READER, "verify", place, codes=(0, 1, 3))
     lines = done.out.splitlines()
     tell.quote("\n".join(lines[:_SHOWN]))
-    tell.line(f"answerable verify ended with {done.code} after {time.monotonic() - began:.1f} s")
+    tell.line(f"answerable verify ended with {done.code} after {boot_clock() - began:.1f} s")

@@ -123,6 +123,8 @@ FAULTS: dict[str, tuple[str, Any]] = {
     "3: nobody may object": ("rules", lambda r: r["zones"]["*"].update(objectors=[])),
     "4: a threshold of nobody": ("rules", lambda r: r["thresholds"].update(lift=0)),
     "5: a threshold of one person": ("rules", lambda r: r["thresholds"].update(approval=1)),
+    "5: a guarded zone that one person opens": (
+        "rules", lambda r: r["zones"]["pci"].update(threshold=1)),
     "6: two guards of one operator": (
         "cards", lambda c: [{**c[0], "operator": "team2"}, *c[1:]]),
     "7: observers of one operator": (

@@ -45,6 +45,8 @@ from answerable.ledger.client import submit
 PLAN = 256 << 20
 """Largest plan that is read, bytes."""
 MANY = 1 << 53
+REASON = 2_000
+"""Most characters of a guard's reason that are shown."""
 SILENCE = 86_400
 """After so long without news a host is unknown, seconds."""
 
@@ -117,7 +119,7 @@ class Planning:
         Raises:
             NotAgreed: if a source cannot be used; it names each and why.
         """
-        config = self.party.settings["feeds"][feed]
+        config = self._feed(feed)
         store = Hosts(self.party.directory / "fleet.db")
         versions, own = store.versions(config["ecosystem"]), self.sources(feed)
         names = sorted(versions)
@@ -134,7 +136,14 @@ class Planning:
 
     def sources(self, feed: str) -> Sequence[Source]:
         """Give a feed's own sources."""
-        return sources(self.party.settings["feeds"][feed], self.party, self.client)
+        return sources(self._feed(feed), self.party, self.client)
+
+    def _feed(self, name: str) -> Mapping[str, Any]:
+        feeds: Mapping[str, Mapping[str, Any]] = self.party.settings.get("feeds", {})
+        if name not in feeds:
+            named = ", ".join(sorted(feeds)) or "none"
+            raise NotConfigured(f"no feed `{name}` in the settings; there is: {named}")
+        return feeds[name]
 
     def release(self, proposed: Candidate) -> str:
         """Ask every guard to attest a candidate, and log the release; give its id.
@@ -155,7 +164,9 @@ class Planning:
             if answer.status_code == httpx.codes.OK:
                 lines.append(answer.text)
             else:
-                against.append(f"{name}: {answer.text[:300]}")
+                against.append(f"{name}: {answer.text[:REASON]}")
+        if not lines:
+            raise NotAgreed(f"no guard attests the candidate: {'; '.join(against)}")
         try:
             note = release.joined(agreed, lines)
             body, _ = release.body(proposed.feed, note, law, fleet)

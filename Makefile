@@ -6,6 +6,8 @@
 BIN := .venv/bin
 WORKERS ?= 2
 PYTEST_OPTIONS ?=
+# How often each kind of process is killed in the live tests: less where nobody waits for it.
+KILLS ?= $(if $(CI),5,50)
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,7 +21,7 @@ test: lint ## every check and every test that needs no live machine
 
 test-live: ## the tests with real processes, sockets, mounts and packages
 	@scripts/bootstrap --hosts
-	@$(BIN)/pytest -q -rs -m live $(PYTEST_OPTIONS)
+	@KILLS=$(KILLS) $(BIN)/pytest -q -rs -m live $(PYTEST_OPTIONS)
 
 bench: ## measure the numbers; results go to benchmarks/results
 	@scripts/bootstrap

@@ -22,7 +22,7 @@ import httpx
 from answerable.bootstrap.serve import clock, http_client
 from answerable.config import NotConfigured, Party, read_bytes
 from answerable.kernel.canon import Json, conforms
-from answerable.kernel.errors import Unavailable
+from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.verify import Enrolled
 from answerable.keys.store import load_key
 from answerable.ledger.client import HttpSource, submit
@@ -93,8 +93,7 @@ def run_observer(party: Party, tell: Callable[[str], None] = lambda _: None) -> 
     """Look around every `poll` seconds until a signal ends it; `tell` is given what is in the way.
 
     Raises:
-        Refused: if a log contradicts itself.
-        Unavailable: if charter, key or settings cannot be used.
+        Refused, Unavailable: if charter, key or settings cannot be used to begin with.
     """
     done, told = threading.Event(), set[str]()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,7 +104,8 @@ def run_observer(party: Party, tell: Callable[[str], None] = lambda _: None) -> 
             try:
                 observer.look_around()
                 trouble = set(observer.trouble)
-            except Unavailable as error:
+            except (Refused, Unavailable) as error:
+                # A log that contradicts itself once must not silence those who would tell of it.
                 trouble = {str(error)}
             for line in sorted(trouble - told):
                 tell(line)

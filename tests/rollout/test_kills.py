@@ -134,12 +134,26 @@ def test_forged_rows_in_the_engines_database_change_nothing(world: World) -> Non
     assert world.ending() == world.plain_ending()
 
 
+def _frozen_between_writes(worker: subprocess.Popen[str], directory: Path) -> bool:
+    """Freeze it where it holds no write lock: SQLite's lock ends only with its holder."""
+    worker.send_signal(signal.SIGSTOP)
+    path = directory / "engine" / FILE
+    try:
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        worker.send_signal(signal.SIGCONT)
+        return False
+    return True
+
+
 def test_a_frozen_control_plane_is_replaced_and_stops_when_it_wakes(world: World) -> None:
     """SIGSTOP: after six silent seconds a peer takes over; the zombie ends itself on waking."""
     first = world.worker(stay="stay")
     assert first.stdout is not None
     assert first.stdout.readline() == "ready\n"
-    first.send_signal(signal.SIGSTOP)
+    world.until(lambda: _frozen_between_writes(first, world.directory))
     second = world.worker()
     world.until(lambda: second.poll() is not None)
     assert second.returncode == 0

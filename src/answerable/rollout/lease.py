@@ -6,7 +6,8 @@ worker to look, also a lone control plane that starts again, takes its work up w
 frozen one keeps the lock and is given up after `SILENT`. A worker that could not renew for `RENEW`,
 or finds its row gone, calls `on_lost` and must stop: its work may already run elsewhere.
 
-All workers share one local disk. Left out: workers on several machines (they come with PostgreSQL).
+All workers share one local disk. Left out: workers on several machines (they come with PostgreSQL);
+a worker frozen within a write holds SQLite's own lock, and nobody can go on before it is ended.
 """
 
 import fcntl

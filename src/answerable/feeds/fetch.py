@@ -90,7 +90,7 @@ class Http:
     """A base address, `http` or `https`.
 
     Args:
-        base: such as `https://deb.debian.org/debian`; documents lie below it.
+        base: such as `https://mirror.example/debian`; documents lie below it.
         client: made by the caller, who owns its certificates and its proxies.
         clock: monotonic seconds, for the limit of a whole fetch.
         kept: a folder for documents with an ETag; none is kept without it.

@@ -148,7 +148,7 @@ class Listing:
     """A simple index in JSON.
 
     Args:
-        fetch: the index's top (`https://pypi.org/simple`), asking for `JSON`.
+        fetch: the index's top (the `simple` folder of a PEP 691 index), asking for `JSON`.
         files: the place that the files' addresses must lie below.
         blobs: where wheels are kept.
         platforms: platform tags that are wanted, such as `any`.

@@ -16,14 +16,15 @@ from types import FrameType
 from answerable.bootstrap.serve import clock
 from answerable.demo import ground
 from answerable.demo.scenes import failing, founding, patching, people, sabotage, verdict
-from answerable.demo.scenes.cast import LOG, READER, Cast
+from answerable.demo.scenes.cast import LOG, READER, Cast, StoryFailed
 from answerable.demo.scenes.hosts import ZONES, Agents
 from answerable.demo.scenes.stage import Stage
 from answerable.demo.scenes.tell import Teller
 from answerable.demo.scenes.watch import Watch
 
 KINDS = ("auto", "real", "application")
-_KEPT = ("cache",)
+_MARK = "answerable-demo"
+_KEPT = ("cache", _MARK)
 FAILING, PEOPLE, SABOTAGE, EDIT = 5, 6, 7, 8
 """Numbers of scenes; those before and the last one are always played."""
 
@@ -41,7 +42,6 @@ def play(directory: Path, kind: str = "auto", last: int = 9) -> None:
     """
     tell, directory = Teller(), directory.resolve()
     signal.signal(signal.SIGTERM, _interrupt)
-    directory.mkdir(parents=True, exist_ok=True)
     _clear(directory)
     laid = _lay(directory, kind, tell)
     began = tell.elapsed()
@@ -77,10 +77,10 @@ def _watch(cast: Cast) -> Watch:
     words = [sys.executable, "-m", "answerable.demo.scenes.spectate", cast.url(LOG)]
     place = cast.place(READER)
     words += [str(place / "charter.note"), str(place / "hosts.json")]
-    process = cast.ground.hosts.run_in_hub(
-        words, cast.uid(READER), None, subprocess.PIPE, subprocess.DEVNULL
-    )
+    with (cast.directory / "output" / f"{READER}.txt").open("ab") as file:
+        process = cast.ground.hosts.run_in_hub(words, cast.uid(READER), None, subprocess.PIPE, file)
     assert process.stdout
+    cast.running[READER] = process
     return Watch(cast, process.stdout)
 
 
@@ -102,7 +102,13 @@ def _lay(directory: Path, kind: str, tell: Teller) -> ground.Ground:
 
 
 def _clear(directory: Path) -> None:
-    for place in directory.iterdir():
+    """Make the directory, or empty one that an earlier story left, of which the cache stays."""
+    directory.mkdir(parents=True, exist_ok=True)
+    found = list(directory.iterdir())
+    if found and not (directory / _MARK).exists():
+        raise StoryFailed(f"`{directory}` holds something else than a demo; name an empty one")
+    (directory / _MARK).touch()
+    for place in found:
         if place.name in _KEPT:
             continue
         if place.is_dir() and not place.is_symlink():

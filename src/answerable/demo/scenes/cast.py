@@ -32,6 +32,17 @@ PARTIES = (LOG, *GUARDS, *OBSERVERS, CONTROL, READER, *PEOPLE, THIEF)
 _PORT = 8400
 _SECONDS = 300
 _SHOWN = 2000
+_REACH = """\
+import socket, sys, time
+for _ in range(300):
+    try:
+        socket.create_connection((sys.argv[1], int(sys.argv[2])), 1).close()
+    except OSError:
+        time.sleep(0.1)
+    else:
+        sys.exit(0)
+sys.exit(1)
+"""
 _ANSWERABLE = str(Path(sys.executable).with_name("answerable"))
 
 
@@ -152,6 +163,15 @@ class Cast:
         """Start a party's process; what it says goes to `output/<name>.txt`."""
         argv = [_ANSWERABLE, *words, str(self.place(name))]
         self.running[name] = self.launch(name, argv, name)
+
+    def reach(self, name: str) -> None:
+        """Wait until a party answers at its port.
+
+        Raises:
+            StoryFailed: if it does not within half a minute.
+        """
+        address = [self.ground.hosts.hub_address, str(self.ports[name])]
+        self.run_program(READER, [sys.executable, "-I", "-c", _REACH, *address], show=False)
 
     def launch(self, who: str, argv: Sequence[str], output: str) -> "subprocess.Popen[bytes]":
         """Start any program as somebody."""

@@ -77,6 +77,7 @@ def play(cast: Cast, agents: Agents, cache: Path) -> None:
     for name in GUARDS:
         cast.start(name, "guard", "run")
     records = agents.install(charter, cache)
+    cast.reach(LOG)
     _enrol(cast, agents, records)
     _authorize(cast)
     _start(cast, agents)
@@ -223,6 +224,7 @@ def _start(cast: Cast, agents: Agents) -> None:
         cast.init("observer", name, given)
         cast.start(name, "observe", "run")
     cast.start(CONTROL, "serve")
+    cast.reach(CONTROL)
     for host in proven:
         agents.start(host)
 

@@ -64,6 +64,7 @@ class Thief:
         words = [sys.executable, "-m", "http.server", "--directory", str(self.served)]
         words += ["--bind", cast.ground.hosts.hub_address, str(cast.ports[CONTROL])]
         cast.running["thief-serves"] = cast.launch(THIEF, words, "thief-serves")
+        cast.reach(CONTROL)
 
     def do(self, what: str, **edit: Any) -> dict[str, Any]:  # noqa: ANN401
         """Let the thief do one thing of thief.py."""
@@ -269,6 +270,7 @@ class _Attacks:
         self._swallow()
         self.cast.stop(LOG)
         self.cast.start(LOG, "log", "serve")
+        self.cast.reach(LOG)
         leaf = self.notices["alone"]
         self.stage.watch.wait("the guards bring Lee's veto to the log", 1, "veto", notice=leaf)
         self.cast.tell.good("the log is its operator's again, and the guards have brought the veto")
@@ -277,6 +279,7 @@ class _Attacks:
     def _swallow(self) -> None:
         words = [sys.executable, "-m", "answerable.demo.scenes.thief", "swallow"]
         self.cast.running[LOG] = self.cast.launch(LOG, [*words, str(self.cast.place(LOG))], LOG)
+        self.cast.reach(LOG)
         self.cast.tell.line("the thief runs the log server, on its own disk, without the vetoes")
         say(self.stage, "lee", "veto", self.notices["alone"], "who made this plan?")
         limit = boot_clock() + HOLD + 4
@@ -296,6 +299,7 @@ class _Attacks:
         words = [sys.executable, "-m", "http.server", "--directory", str(old)]
         words += ["--bind", self.cast.ground.hosts.hub_address, str(self.cast.ports[LOG])]
         self.cast.running[LOG] = self.cast.launch(LOG, words, "thief-old-log")
+        self.cast.reach(LOG)
         agents = self.stage.agents
         self.thief.offer(LATER, made["digest"])
         agents.start(LATER, late=True)
@@ -310,6 +314,7 @@ class _Attacks:
         self.cast.tell.line(f"{LATER} says, and cannot report it yet: {found[0]}")
         self.cast.stop(LOG)
         self.cast.start(LOG, "log", "serve")
+        self.cast.reach(LOG)
         self.thief.refused("a delayed log, the clock set back", LATER, made)
         self.thief.offer(LATER)
         agents.stop(LATER)

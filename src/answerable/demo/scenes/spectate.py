@@ -28,6 +28,8 @@ EVERY = 0.3
 def rows(logs: Logs, source: HttpSource, known: int) -> Iterator[Json]:
     """Give the records of the authority log from `known` on."""
     head = logs.heads["authority"].checkpoint
+    if head.size <= known:
+        return
     for index, entry in enumerate(Reader(source, head).entries(known, head.size), known):
         try:
             said = open_statement(entry, AUTHORITY, logs.law.owners)
@@ -57,8 +59,8 @@ def main(argv: Sequence[str]) -> None:
             for place, _, said in logs.reports[sizes[1] :]:
                 if said:
                     sys.stdout.write(json.dumps(_row("report", place, said)) + "\n")
-            sizes = [logs.heads["authority"].checkpoint.size, len(logs.reports)]
-        except Unavailable as error:
+            sizes = [max(sizes[0], logs.heads["authority"].checkpoint.size), len(logs.reports)]
+        except (Refused, Unavailable) as error:
             sys.stderr.write(f"{error}\n")
         sys.stdout.flush()
         time.sleep(EVERY)

@@ -95,9 +95,8 @@ def make_bundle(planning: Planning, edit: Edit, served: Path) -> Json:
     plan = planning.read_plan(row["body"]["plan"])
     found = plan.find(edit.get("order") or edit["host"])
     assert found is not None, edit
-    early = edit["edit"] == "nobody"
-    seen = known.first(row["index"]) if early else known.noticed(edit["notice"])
-    seen = seen or known.seen[-1]
+    told = None if edit["edit"] == "nobody" else known.noticed(edit["notice"])
+    seen = told or known.first(row["index"]) or known.seen[-1]
     grant = known.state.authorizations.get(row["body"]["authorization"])
     first = known.first(grant["index"]) if grant else None
     noticed = Noticed(edit["notice"], seen.note, first.note if first else "")

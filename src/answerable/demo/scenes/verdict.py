@@ -41,11 +41,12 @@ def edit(cast: Cast) -> None:
     tell.good(f"put back: {done.err.strip()}")
     cast.own(file, LOG)
     cast.start(LOG, "log", "serve")
+    cast.reach(LOG)
 
 
 def _swap(file: Path, entry: bytes | None) -> tuple[int, bytes]:
     """Give the authorization's index and bytes; put these in its place, if any."""
-    with closing(sqlite3.connect(file)) as store, store:
+    with closing(sqlite3.connect(file, isolation_level=None)) as store:
         rows = store.execute("SELECT id, entry FROM entries ORDER BY id").fetchall()
         index, found = next(r for r in rows if b'"type":"authorization"' in r[1])
         if entry is not None:

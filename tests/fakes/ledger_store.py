@@ -6,12 +6,13 @@ from answerable.ledger.store import Commit, LedgerDamaged, LedgerUnavailable, St
 
 
 class MemoryStore:
-    """Keeps a log in this process; `before` runs in each commit, and may wait or raise."""
+    """Keeps a log in this process; `before` runs when one settles, and may wait or raise."""
 
     def __init__(self, before: Callable[[Commit], object] = lambda _: None) -> None:
         """Start empty."""
         self.before = before
         self._head: Stored | None = None
+        self._staged: Commit | None = None
         self._entries: list[bytes] = []
         self._tiles: dict[tuple[int, int], bytes] = {}
         self._published = b""
@@ -20,12 +21,18 @@ class MemoryStore:
         """Give the newest head."""
         return self._head
 
-    def commit(self, commit: Commit) -> None:
+    def stage(self, commit: Commit) -> None:
         """Take a commit, unless the head is elsewhere."""
-        self.before(commit)
         if commit.old != len(self._entries):
             raise LedgerUnavailable(f"the head is not at {commit.old}")
         assert commit.head.size == commit.old + len(commit.entries)
+        self._staged = commit
+
+    def settle(self) -> None:
+        """Let others see what was staged."""
+        commit, self._staged = self._staged, None
+        assert commit, "nothing was staged"
+        self.before(commit)
         self._entries += commit.entries
         self._tiles |= {(tile.level, tile.index): tile.hashes for tile in commit.tiles}
         self._head = commit.head

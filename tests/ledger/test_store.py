@@ -16,6 +16,7 @@ from answerable.ledger.store import (
     Store,
     Stored,
     Tile,
+    commit,
 )
 from tests.fakes.ledger_store import MemoryStore
 
@@ -28,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
-def commit(old: int, *entries: bytes, tiles: tuple[Tile, ...] = ()) -> Commit:
+def more(old: int, *entries: bytes, tiles: tuple[Tile, ...] = ()) -> Commit:
     """Add entries from `old` on."""
     size = old + len(entries)
     return Commit(old, entries, tiles, Stored(size, bytes([size % 256]) * 32, b"head %d" % size))
@@ -41,10 +42,10 @@ def test_begins_empty(store: Store) -> None:
 
 def test_what_is_committed_is_given_back(store: Store) -> None:
     """Entries, tiles and head are read as they were committed, a grown tile as it last was."""
-    store.commit(commit(0))
-    store.commit(commit(0, b"a", b"", tiles=(Tile(0, 0, b"x" * 64),)))
+    commit(store, more(0))
+    commit(store, more(0, b"a", b"", tiles=(Tile(0, 0, b"x" * 64),)))
     grown = (Tile(0, 0, b"y" * 96), Tile(3, 1 << 40, b"z" * 32))
-    store.commit(commit(2, b"c" * 65_535, tiles=grown))
+    commit(store, more(2, b"c" * 65_535, tiles=grown))
     assert store.head() == Stored(3, b"\3" * 32, b"head 3")
     assert store.entries(0, 3) == [b"a", b"", b"c" * 65_535]
     assert store.entries(1, 2) == [b""]
@@ -58,24 +59,35 @@ def test_what_is_committed_is_given_back(store: Store) -> None:
 def test_many_entries_in_one_commit(store: Store) -> None:
     """A batch of any length keeps its order."""
     entries = [b"%d" % n for n in range(1_000)]
-    store.commit(commit(0, *entries[:130]))
-    store.commit(commit(130, *entries[130:]))
+    commit(store, more(0, *entries[:130]))
+    commit(store, more(130, *entries[130:]))
     assert store.entries(0, 1_000) == entries
 
 
 @pytest.mark.parametrize("old", [0, 1, 3])
 def test_second_history_is_refused(store: Store, old: int) -> None:
     """A commit from another size than the head's changes nothing."""
-    store.commit(commit(0, b"a", b"b"))
+    commit(store, more(0, b"a", b"b"))
     with pytest.raises(LedgerUnavailable):
-        store.commit(commit(old, b"other", tiles=(Tile(0, 0, b"x" * 32),)))
+        commit(store, more(old, b"other", tiles=(Tile(0, 0, b"x" * 32),)))
     assert (store.head(), store.tile(0, 0)) == (Stored(2, b"\2" * 32, b"head 2"), b"")
     assert store.entries(0, 2) == [b"a", b"b"]
 
 
+def test_nothing_is_seen_before_it_settles(store: Store) -> None:
+    """Readers see entries, tiles and head of a commit together, when it is durable."""
+    commit(store, more(0, b"a"))
+    store.stage(more(1, b"b", tiles=(Tile(0, 0, b"x" * 64),)))
+    assert (store.head(), store.tile(0, 0)) == (Stored(1, b"\1" * 32, b"head 1"), b"")
+    with pytest.raises(LedgerDamaged):
+        store.entries(0, 2)
+    store.settle()
+    assert (store.entries(0, 2), store.tile(0, 0)) == ([b"a", b"b"], b"x" * 64)
+
+
 def test_missing_entry_is_named(store: Store) -> None:
     """A record that is not there is named by its index."""
-    store.commit(commit(0, b"a", b"b"))
+    commit(store, more(0, b"a", b"b"))
     with pytest.raises(LedgerDamaged) as damaged:
         store.entries(1, 5)
     assert damaged.value.index == 2
@@ -91,7 +103,7 @@ def test_published_is_replaced(store: Store) -> None:
 def test_sqlite_keeps_all_of_it_on_disk(tmp_path: Path) -> None:
     """What was committed is there after the store is opened again."""
     with_all = SqliteStore(tmp_path / "log.db")
-    with_all.commit(commit(0, b"a", tiles=(Tile(0, 0, b"x" * 32),)))
+    commit(with_all, more(0, b"a", tiles=(Tile(0, 0, b"x" * 32),)))
     with_all.publish(b"note")
     with_all.close()
     again = SqliteStore(tmp_path / "log.db")
@@ -107,7 +119,7 @@ def test_sqlite_keeps_all_of_it_on_disk(tmp_path: Path) -> None:
 def test_deleted_row_in_the_middle_is_named(tmp_path: Path) -> None:
     """Deleting a record from the database is found, and which."""
     store = SqliteStore(tmp_path / "log.db")
-    store.commit(commit(0, *(b"%d" % n for n in range(9))))
+    commit(store, more(0, *(b"%d" % n for n in range(9))))
     with sqlite3.connect(tmp_path / "log.db") as base:
         base.execute("DELETE FROM entries WHERE id=4")
     with pytest.raises(LedgerDamaged) as damaged:
@@ -121,7 +133,7 @@ def test_two_log_servers_on_one_file(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "log.db")
     with pytest.raises(LedgerUnavailable, match="another log server"):
         SqliteStore(tmp_path / "log.db")
-    store.commit(commit(0, b"a"))
+    commit(store, more(0, b"a"))
     reader = SqliteStore(tmp_path / "log.db", readonly=True)
     assert reader.entries(0, 1) == [b"a"]
     reader.close()
@@ -132,7 +144,7 @@ def test_two_log_servers_on_one_file(tmp_path: Path) -> None:
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     """Nobody else on the machine reads or writes the log's files."""
     store = SqliteStore(tmp_path / "made" / "log.db")
-    store.commit(commit(0, b"a"))
+    commit(store, more(0, b"a"))
     for file in (tmp_path / "made").iterdir():
         assert file.stat().st_mode & 0o077 == 0, file
     assert (tmp_path / "made").stat().st_mode & 0o077 == 0

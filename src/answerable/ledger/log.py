@@ -1,8 +1,9 @@
 """One log: group commit, and a signed checkpoint for every commit.
 
-Many callers submit, one thread seals and one writes. Sealing takes what waits (up to `Pace`),
-hashes it, and signs the new head; writing makes it durable, and only then are callers told their
-index and readers shown the head. The next batch is sealed while the last is written.
+Many callers submit, one thread seals and one settles. Sealing takes what waits (up to `Pace`),
+hashes it, signs the new head and stages both; settling makes them durable, and only then are
+callers told their index and readers shown the head. While one batch settles, which costs the disk's
+time, the next is hashed and signed, which costs the processor's.
 
 1. Nothing leaves before it is durable: no index, no checkpoint.
 2. Heads are signed in one thread, each grown from the one before, so no two contradict each other.
@@ -21,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from queue import Queue
-from threading import Condition, Thread
+from threading import Condition, Semaphore, Thread
 from typing import NamedTuple, Self
 
 from answerable.kernel.checkpoint import Checkpoint
@@ -29,7 +30,14 @@ from answerable.kernel.errors import Refused
 from answerable.kernel.note import ENTRY
 from answerable.ledger.frontier import Frontier
 from answerable.ledger.heads import Signers, open_head, own_keys, sign_head
-from answerable.ledger.store import Commit, LedgerDamaged, LedgerUnavailable, Store, Stored
+from answerable.ledger.store import (
+    Commit,
+    LedgerDamaged,
+    LedgerUnavailable,
+    Store,
+    Stored,
+    commit,
+)
 
 
 class LedgerBusy(LedgerUnavailable):
@@ -61,7 +69,7 @@ class _Waiting:
 
 
 class _Sealed(NamedTuple):
-    commit: Commit
+    first: int
     head: Head
     waiting: list[_Waiting]
 
@@ -90,9 +98,10 @@ class Log:
         self._queue, self._count, self._bytes = deque[_Waiting](), 0, 0
         self._changed, self._closing = Condition(), False
         self._failure: LedgerUnavailable | None = None
-        self._ready: Queue[_Sealed | None] = Queue(maxsize=1)
+        self._ready: Queue[_Sealed | None] = Queue()
+        self._settled = Semaphore(1)
         self._watchers: list[Callable[[], None]] = []
-        self._threads = [Thread(target=run, daemon=True) for run in (self._seal, self._write)]
+        self._threads = [Thread(target=run, daemon=True) for run in (self._seal, self._settle)]
         for thread in self._threads:
             thread.start()
 
@@ -172,7 +181,7 @@ class Log:
             empty = Frontier()
             head = self._sign(empty)
             at = Stored(0, head.checkpoint.root, head.note)
-            self.store.commit(Commit(0, (), (), at))
+            commit(self.store, Commit(0, (), (), at))
             return empty, head
         frontier = Frontier.load(stored.size, self.store.tile)
         try:
@@ -213,21 +222,25 @@ class Log:
                 tiles = self._frontier.extend(leaves)
                 head = self._sign(self._frontier)
                 stored = Stored(head.checkpoint.size, head.checkpoint.root, head.note)
-                self._ready.put(_Sealed(Commit(old, entries, tiles, stored), head, taken))
+                self._settled.acquire()
+                if self._failure:
+                    raise self._failure
+                self.store.stage(Commit(old, entries, tiles, stored))
+                self._ready.put(_Sealed(old, head, taken))
         except Exception as error:  # noqa: BLE001  callers must be told, whatever it was
             self._stop(error, taken)
         self._ready.put(None)
 
-    def _write(self) -> None:
+    def _settle(self) -> None:
         while sealed := self._ready.get():
             try:
-                if self._failure:
-                    raise self._failure
-                self.store.commit(sealed.commit)
+                self.store.settle()
             except Exception as error:  # noqa: BLE001  callers must be told, whatever it was
                 self._stop(error, sealed.waiting)
+                self._settled.release()
                 continue
-            self._head, index = sealed.head, sealed.commit.old
+            self._head, index = sealed.head, sealed.first
+            self._settled.release()
             for waiting in sealed.waiting:
                 waiting.index.set_result(index)
                 index += len(waiting.entries)

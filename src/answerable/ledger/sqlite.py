@@ -125,16 +125,37 @@ class SqliteStore:
         ((size, root, note),) = self._read("SELECT size, root, note FROM head")
         return Stored(size, root, note) if note else None
 
-    def commit(self, commit: Commit) -> None:
-        """Make a commit durable, or change nothing and raise."""
+    def stage(self, commit: Commit) -> None:
+        """Prepare a commit, or change nothing and raise."""
         new, tiles = commit.head, [(t.level << 48 | t.index, t.hashes) for t in commit.tiles]
-        with failing(self.path), self._writing, transaction(self._writer) as base:
-            swap = "UPDATE head SET size=?, root=?, note=? WHERE size=?"
-            moved = base.execute(swap, (new.size, new.root, new.note, commit.old)).rowcount
-            if not moved:
-                raise LedgerUnavailable(f"the head of `{self.path}` is not at {commit.old}")
-            _insert(base, commit.old, commit.entries)
-            base.executemany("INSERT OR REPLACE INTO tiles VALUES(?, ?)", tiles)
+        swap, base = "UPDATE head SET size=?, root=?, note=? WHERE size=?", self._writer
+        self._writing.acquire()
+        try:
+            with failing(self.path):
+                base.execute("BEGIN IMMEDIATE")
+                moved = base.execute(swap, (new.size, new.root, new.note, commit.old)).rowcount
+                if not moved:
+                    raise LedgerUnavailable(f"the head of `{self.path}` is not at {commit.old}")
+                _insert(base, commit.old, commit.entries)
+                base.executemany("INSERT OR REPLACE INTO tiles VALUES(?, ?)", tiles)
+        except BaseException:
+            self._drop()
+            raise
+
+    def settle(self) -> None:
+        """Make what was staged durable, or change nothing and raise."""
+        try:
+            with failing(self.path):
+                self._writer.execute("COMMIT")
+        except BaseException:
+            self._drop()
+            raise
+        self._writing.release()
+
+    def _drop(self) -> None:
+        with suppress(sqlite3.Error):
+            self._writer.execute("ROLLBACK")
+        self._writing.release()
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """Give entries `start` to `end - 1`; `LedgerDamaged` names one that is missing."""

@@ -8,14 +8,14 @@
 Rules:
 
 1. A document comes into service when it arrived whole, was read to its end by its adapter, and is
-   dated neither in the future nor before the one in service. Otherwise the state says which of these
-   failed, and the one in service stays where it is.
+   dated neither in the future nor before the one in service. Otherwise the state says which of
+   these failed, and the one in service stays where it is.
 2. A publication is usable if it has a document and every one of them is. Nothing is built upon one
    that is not: `rows` raises, and says which.
 3. A document that its server says is unchanged is not fetched again; one that broke off goes on
    where it stopped, if the server says that it is still the same (RFC 9110 sections 13 and 14).
-4. A document's age is counted from the date that its publisher wrote into it, else from the server's
-   `Last-Modified`, else from when we first saw these bytes: what never changes grows stale.
+4. A document's age is counted from the date that its publisher wrote into it, else from the
+   server's `Last-Modified`, else from when we first saw these bytes: what never changes is stale.
 
 Left out: which publications there are (bootstrap), and when to do this again.
 """

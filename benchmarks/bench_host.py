@@ -38,6 +38,7 @@ from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.merkle import leaf_hash
 from answerable.kernel.note import ED25519, signature_holds
 from answerable.kernel.verify import Permit, verify
+from answerable.rollout.bundles import least
 from tests.fakes.fake_driver import FakeDriver, FakeServices
 from tests.fakes.host_world import serving
 from tests.host.conftest import Site
@@ -95,7 +96,10 @@ def one_verdict(count: int) -> Row:
     cold: list[float] = []
     again: list[float] = []
     for order in (orders * (200 // count + 1))[:200]:
-        bundle = sim.bundle(order)
+        bundle = sim.bundle(
+            order, checkpoint=least(order.checkpoint, sim.state.law()),
+            authorization_checkpoint=least(sim.authorized, sim.state.law()),
+        )  # fmt: skip
         for took in (cold, again, again):
             host = sim.host(order)
             if took is cold:

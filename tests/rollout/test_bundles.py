@@ -9,11 +9,12 @@ from answerable.exposure.match import Snapshot
 from answerable.kernel.checkpoint import cosigned
 from answerable.kernel.errors import Unavailable
 from answerable.kernel.verify import Permit
-from answerable.rollout.bundles import Bundles
+from answerable.rollout.bundles import Bundles, least
 from answerable.rollout.executor import ExecutorUnavailable
 from answerable.rollout.logs import Authority, LogView, Seen
 from answerable.rollout.pull import PullExecutor
 from tests.changes.test_permitted import Story
+from tests.simulator import Simulator
 
 
 class Plane:
@@ -51,9 +52,24 @@ def test_the_kernel_permits_what_is_handed_out(tmp_path: Path) -> None:
     (digest,) = json.loads(executor.listed(host))
     order, expected = plane.story.order(host)
     data = executor.read(digest)
-    assert data == expected
+    given, whole = json.loads(data), json.loads(expected)
+    assert len(given.pop("checkpoint")) < len(whole.pop("checkpoint"))
+    assert len(given.pop("authorization_checkpoint")) < len(whole.pop("authorization_checkpoint"))
+    assert given == whole
     verdict = plane.story.sim.ask(order, rings[0][0].changes[0], bundle=data)
     assert isinstance(verdict, Permit), verdict
+
+
+def test_the_earliest_quorum_travels() -> None:
+    """Of a checkpoint those guards' lines are left that date it, and its time is the same."""
+    sim = Simulator()
+    note = sim.checkpoint(times={"g1": sim.now + 9, "g2": sim.now - 3, "g3": sim.now + 5})
+    law = sim.state.law()
+    guards, quorum = law.guards["witness"], law.quorum
+    before = cosigned(note.encode(), law.origin, guards, quorum)
+    after = cosigned(least(note, law).encode(), law.origin, guards, quorum)
+    assert (after.checkpoint, after.past) == (before.checkpoint, before.past)
+    assert after.who == {"g2", "g3", "g4"}
 
 
 def test_nothing_is_built_for_a_notice_that_reached_nobody() -> None:

@@ -19,7 +19,7 @@ Json = Any
 # Deepest nesting that is read, levels; integers are below this.
 DEPTH, MOST = 32, 10**16
 
-_WORDS = {
+_WORDS = {word + end: re.compile(f"(?:{form}){end}") for end in ("", "?") for word, form in {
     "hex": r"[0-9a-f]{64}",
     "nonce": r"[0-9a-f]{32}",
     "id": r"[a-z0-9][a-z0-9._-]{0,63}",
@@ -29,7 +29,7 @@ _WORDS = {
     "text": r"[^\x00-\x09\x0b-\x1f\x7f]{0,4096}",
     "note": r"(?s:.{0,60000})",
     "order": r"(?s:.{0,262144})",
-}
+}.items()}  # fmt: skip
 
 
 def shape(words: str, **more: Json) -> Json:
@@ -37,9 +37,8 @@ def shape(words: str, **more: Json) -> Json:
     return {**dict(word.split(":") for word in words.split()), **more}
 
 
-def encode(value: Json) -> str:
-    """Write a value in its one spelling."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+"""Write a value in its one spelling."""
 
 
 def _sound(value: Json, depth: int) -> bool:
@@ -58,8 +57,7 @@ def decode(data: bytes, limit: int) -> Json:
     """
     demand(len(data) <= limit, "too_large", f"{len(data)} bytes where {limit} are allowed")
     with suppress(ValueError, RecursionError):
-        text = data.decode()
-        value = json.loads(text)
+        value = json.loads(text := data.decode())
         if _sound(value, DEPTH) and encode(value) == text:
             return value
     raise Refused("malformed", "not canonical JSON")
@@ -72,6 +70,8 @@ def conforms(value: Json, form: Json) -> bool:
     alternatives (all strings that are themselves allowed, or all shapes), a list of one shape (a
     list of such), a dict (a closed object), or a dict of one key `*` (a map from ids or `*`).
     """
+    if isinstance(form, str) and form in _WORDS:
+        return isinstance(value, str) and bool(_WORDS[form].fullmatch(value))
     if isinstance(form, list):
         return isinstance(value, list) and all(conforms(item, form[0]) for item in value)
     if isinstance(form, tuple):
@@ -81,11 +81,8 @@ def conforms(value: Json, form: Json) -> bool:
             form = {k: form["*"] for k in value if conforms(k, "zone")}
         same = isinstance(value, dict) and value.keys() == form.keys()
         return same and all(conforms(value[k], form[k]) for k in form)
-    if form in ("int", "bool", "any"):
-        number = type(value) is int and 0 <= value < 1 << 53
-        return form == "any" or (number if form == "int" else isinstance(value, bool))
-    empty = form[-1] == "?" and value == ""
-    return empty or (isinstance(value, str) and bool(re.fullmatch(_WORDS[form.rstrip("?")], value)))
+    number = type(value) is int and 0 <= value < 1 << 53
+    return form == "any" or (number if form == "int" else isinstance(value, bool))
 
 
 def read(data: bytes, limit: int, form: Json) -> Json:

@@ -18,6 +18,7 @@ n guards with f liars, q = ceil((n+f+1)/2) count. Example: `log.example/a`, `0`,
 import base64
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from struct import pack
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Checkpoint(NamedTuple):
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
+@lru_cache(maxsize=64)
 def parse_checkpoint(text: bytes) -> Checkpoint:
     """Read a checkpoint's text (already opened, or about to be checked by `cosigned`).
 
@@ -96,15 +98,14 @@ def cosigned(data: bytes, origin: str, guards: Mapping[str, Pair], quorum: int) 
     Raises:
         Refused: `malformed`, `too_large`, `bad_signature`, `wrong_origin` or `no_quorum`.
     """
-    note = Note(data, CHECKPOINT)
-    text, good = note.open([key for pair in guards.values() for key in pair], check_cosignature)
+    keys = [key for pair in guards.values() for key in pair]
+    text, good = Note(data, CHECKPOINT).open(keys, check_cosignature)
     checkpoint, times = parse_checkpoint(text), dict[str, list[int]]()
     demand(checkpoint.origin == origin, "wrong_origin", f"`{checkpoint.origin}`, not `{origin}`")
     for guard, pair in guards.items():
-        ids = {(key.name, key.id) for key in pair if key in good}
-        stamps = [int.from_bytes(p[:8], "big") for name, key, p in note.lines if (name, key) in ids]
-        if len(ids) == len(pair) and min(stamps) > 0:
-            times[guard] = sorted(stamps)
+        stamps = sorted(int.from_bytes(p[:8], "big") for key in pair for p in good.get(key, ()))
+        if good.keys() >= {*pair} and stamps[0] > 0:
+            times[guard] = stamps
     demand(len(times) >= quorum, "no_quorum", f"{len(times)} guards cosigned, {quorum} must")
     past, present = sorted(t[-1] for t in times.values()), sorted(t[0] for t in times.values())
     return Cosigned(checkpoint, past[quorum - 1], present[-quorum], frozenset(times))

@@ -16,7 +16,7 @@ must stand exactly where the host stands: a history that only this host was show
 """
 
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from answerable.kernel.canon import read, shape, unhex
 from answerable.kernel.checkpoint import cosigned
@@ -30,9 +30,6 @@ CONSUME = shape("consumed:name fleet:hex host:id seq:int")
 REPLY = shape("checkpoint:note index:int last:note leaf:text", path=["hex"])
 # Largest reply that is read, bytes.
 SIZE = 65_536
-
-
-_Ack = tuple[int, str]
 
 
 class Freshness(NamedTuple):
@@ -52,7 +49,7 @@ class Head(NamedTuple):
 
     present: int
     latest: int
-    acks: dict[str, _Ack]
+    acks: dict[str, tuple[int, str]]
 
 
 def fresh_origin(fleet: str) -> str:
@@ -93,7 +90,7 @@ def read_head(fresh: Freshness, state: State, key: Key, now: float) -> Head:
     return Head(-times[law.quorum - 1], -times[law.faults] + int(now - fresh.sent), acks)
 
 
-def _reply(data: bytes, nonce: str, state: State, key: Key) -> tuple[str, list[int], _Ack]:
+def _reply(data: bytes, nonce: str, state: State, key: Key) -> tuple[str, list[int], Any]:
     law, reply = state.law(), read(data, SIZE, REPLY)
     note, origin = reply["checkpoint"].encode(), fresh_origin(state.fleet)
     seen, text, last = cosigned(note, origin, law.guards["post"], 1), reply["leaf"], reply["last"]

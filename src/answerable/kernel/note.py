@@ -31,6 +31,7 @@ ED25519, COSIGNATURE, MLDSA44, OTHER = 0x01, 0x04, 0x06, 0xFF
 ENTRY, LINES, ID = 65_535, 64, 4
 _LINE = re.compile(r"\u2014 ([^\s+]+) (\S+)")
 _VKEY = re.compile(r"([!-*,-~]{1,255})\+([0-9a-f]{8})\+(\S+)")
+_CONTROL = bytes({*range(0x20)} - {0x0A})
 Check = Callable[["Key", bytes, bytes], bool]
 _PUBLIC = {ED25519: 32, COSIGNATURE: 32, MLDSA44: 1312}
 
@@ -70,6 +71,7 @@ class Key(NamedTuple):
     public: bytes
 
     @property
+    @lru_cache(maxsize=1024)  # noqa: B019  a small tuple, and bounded
     def id(self) -> bytes:
         """The four bytes that stand before a signature."""
         return sha256(b"%s\n%c%s" % (self.name.encode(), self.kind, self.public)).digest()[:ID]
@@ -113,24 +115,24 @@ class Note:
         text, blank, tail = whole.rpartition("\n\n")
         lines = tail.split("\n")
         sound = blank and text and not lines.pop() and 1 <= len(lines) <= LINES
-        sound = sound and whole.encode() == data and not re.search(r"[\x00-\x09\x0b-\x1f]", whole)
+        sound = sound and whole.encode() == data == data.translate(None, _CONTROL)
         demand(sound, "malformed", "not text, blank line, signature lines")
         self._text = (text + "\n").encode()
         self.lines = [_line(line) for line in lines]
 
-    def open(self, keys: Iterable[Key], check: Check = plain) -> tuple[bytes, tuple[Key, ...]]:
-        """Give the text and the keys that signed it, each once.
+    def open(self, keys: Iterable[Key], how: Check = plain) -> tuple[bytes, dict[Key, list[bytes]]]:
+        """Give the text and the keys that signed it, each with the payloads of its lines.
 
         Raises:
             Refused: `bad_signature` if a known key's line fails or no known key signed.
         """
-        known, good = {(key.name, key.id): key for key in keys}, dict[Key, None]()
+        known, good = {(key.name, key.id): key for key in keys}, dict[Key, list[bytes]]()
         for name, key_id, payload in self.lines:
             if key := known.get((name, key_id)):
-                demand(check(key, self._text, payload), "bad_signature", f"the line of `{name}`")
-                good[key] = None
+                demand(how(key, self._text, payload), "bad_signature", f"the line of `{name}`")
+                good.setdefault(key, []).append(payload)
         demand(good, "bad_signature", "no line of a known key")
-        return self._text, tuple(good)
+        return self._text, good
 
 
 def _line(line: str) -> tuple[str, bytes, bytes]:

@@ -190,7 +190,7 @@ class _Case:
 def _1_fresh_head(c: _Case) -> None:
     demand(not c.state.stopped, "unknown_record", f"`{c.state.stopped}` needs a newer kernel")
     demand(0 <= c.now - c.host.freshness.sent <= c.rules["freshness"], "stale_head", "too old")
-    assert c.head
+    demand(c.head, "stale_head")
 
 
 def _2_own_state(c: _Case) -> None:

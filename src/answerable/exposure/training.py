@@ -1,0 +1,165 @@
+"""Training a ranking model: an Explainable Boosting Machine, turned into whole numbers.
+
+The trainer is interpret-core (extra `train`), and this file its only door. What it learned is read
+out of it table by table, rounded to millionths of a logit, and checked against its own answers;
+the model's file (model.py) needs nothing of it.
+
+Rules:
+
+1. The same manifest, seed and version of the trainer give the same model.
+2. Words that fewer than `FEW` examples use have no place of their own.
+3. The own tables of score and earlier listings only rise (`RISING`), so that an explanation can be
+   read without surprise; a table of two features may bend that.
+4. Differential privacy is an option with a price in quality, which the caller measures. It protects
+   people whose records are trained on; it does not protect a model from poisoned examples, and
+   nothing here says so.
+
+Left out: how good the model is (golden.py), whether it may serve.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
+
+from answerable.exposure.features import VERSION, Value
+from answerable.exposure.manifest import Prepared, Row
+from answerable.exposure.model import MILLIONTHS, SHARES, Axis, Model, Term
+from answerable.kernel.errors import Unavailable
+
+FEW = 25
+OTHER = "(other)"
+RISING = ("cvss", "vendor_kev", "product_kev")
+CLOSE = 1e-3
+"""How far the whole numbers may be from the trainer's own answer, logits."""
+CHECKED = 500
+"""Rows on which that is checked."""
+LARGEST = 10_000
+"""Largest number of a feature under differential privacy, whose bounds must be public."""
+
+
+class Untrainable(Unavailable):
+    """The trainer is not installed, or what it made cannot be used."""
+
+
+def fit(prepared: Prepared, jobs: int = 1) -> tuple[Model, str]:
+    """Train; give the model and the manifest's text.
+
+    Args:
+        jobs: processes at once.
+
+    Raises:
+        Untrainable: without the extra, without listed examples, or if the tables do not add up to
+            what the trainer says.
+    """
+    try:
+        import pandas as pd  # noqa: PLC0415  an extra
+        from interpret import glassbox, privacy  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise Untrainable("training needs the extra: pip install 'answerable[train]'") from error
+    ends = [end for _, end in prepared.rows]
+    if len(set(ends)) != 2:  # noqa: PLR2004  both kinds
+        raise Untrainable("training needs flaws that were listed as exploited, and others")
+    names = list(prepared.rows[0][0])
+    words = {name: _words(prepared.rows, name) for name in names}
+    frame = pd.DataFrame({name: _column(prepared.rows, name, words[name]) for name in names})
+    kinds = ["nominal" if words[name] else "continuous" for name in names]
+    recipe = prepared.recipe
+    if recipe.epsilon_thousandths:
+        bounds = {n: (0.0, LARGEST) for n, kind in zip(names, kinds, strict=True)
+                  if kind == "continuous"}  # fmt: skip
+        learner = privacy.DPExplainableBoostingClassifier(
+            names, kinds, epsilon=recipe.epsilon_thousandths / 1000,
+            delta=recipe.delta_billionths / 1e9, privacy_bounds=bounds,
+            random_state=recipe.seed, n_jobs=jobs,
+        )  # fmt: skip
+    else:
+        learner = glassbox.ExplainableBoostingClassifier(
+            names, kinds, interactions=recipe.interactions, outer_bags=recipe.bags,
+            random_state=recipe.seed, n_jobs=jobs,
+        )  # fmt: skip
+    learner.fit(frame, [int(end) for end in ends])
+    _rise(learner)
+    manifest = prepared.text(f"interpret-core {version('interpret-core')}")
+    model = _model(learner, names, prepared, manifest)
+    _check(learner, frame, model, prepared)
+    return model, manifest
+
+
+def _words(rows: Sequence[Row], name: str) -> tuple[str, ...]:
+    counts = Counter(value for said, _ in rows if isinstance(value := said[name], str))
+    return tuple(sorted(word for word, count in counts.items() if count >= FEW))
+
+
+def _column(rows: Sequence[Row], name: str, words: tuple[str, ...]) -> list[Any]:
+    known = frozenset(words)
+    if not known:
+        return [math.nan if said[name] is None else float(said[name]) for said, _ in rows]  # type: ignore[arg-type]
+    return [_shown(said[name], known) for said, _ in rows]
+
+
+def _shown(value: Value, known: frozenset[str]) -> str | None:
+    if value is None:
+        return None
+    return str(value) if value in known else OTHER
+
+
+def _rise(learner: Any) -> None:  # noqa: ANN401  the trainer's own kind
+    for at, features in enumerate(learner.term_features_):
+        if len(features) == 1 and learner.feature_names_in_[features[0]] in RISING:
+            learner.monotonize(at, increasing=True)
+
+
+def _model(
+    learner: Any,  # noqa: ANN401
+    names: Sequence[str],
+    prepared: Prepared,
+    manifest: str,
+) -> Model:
+    terms = []
+    for features, scores in zip(learner.term_features_, learner.term_scores_, strict=True):
+        axes, keep = [], []
+        for at in features:
+            levels = learner.bins_[at]
+            bins = levels[min(len(levels), len(features)) - 1]
+            axis, places = _axis(names[at], bins)
+            axes.append(axis)
+            keep.append(places)
+        terms.append(Term(tuple(axes), tuple(_cells(scores, keep))))
+    whole = round(float(learner.intercept_[0]) * MILLIONTHS)
+    digest = sha256(manifest.encode()).hexdigest()
+    bare = Model(VERSION, digest, whole, tuple(terms), (0,) * len(SHARES))
+    said = sorted(bare.score(said) for said, _ in prepared.rows)
+    bands = tuple(said[-max(1, len(said) * share // 1000)] for share in SHARES)
+    return Model(VERSION, digest, whole, tuple(terms), bands)
+
+
+def _axis(name: str, bins: Any) -> tuple[Axis, list[int]]:  # noqa: ANN401
+    """Give an axis, and which of the trainer's places its places are."""
+    if isinstance(bins, dict):
+        words = sorted((word for word in bins if word != OTHER), key=lambda word: bins[word])
+        last = bins.get(OTHER, len(set(bins.values())) + 1)
+        return Axis(name, (), tuple(words)), [0, *(bins[word] for word in words), last]
+    # Values are whole numbers, so a cut at 6.5 is one at 7; two cuts may fall together.
+    cuts = [math.ceil(cut) for cut in bins]
+    places = [0]
+    for at in range(len(cuts) + 1):
+        empty = 0 < at < len(cuts) and cuts[at - 1] == cuts[at]
+        places += [] if empty else [at + 1]
+    return Axis(name, tuple(sorted(set(cuts)))), [*places, len(cuts) + 2]
+
+
+def _cells(scores: Any, keep: Sequence[Sequence[int]]) -> list[int]:  # noqa: ANN401
+    if len(keep) == 1:
+        return [round(float(scores[place]) * MILLIONTHS) for place in keep[0]]
+    return [round(float(scores[row][column]) * MILLIONTHS) for row in keep[0] for column in keep[1]]
+
+
+def _check(learner: Any, frame: Any, model: Model, prepared: Prepared) -> None:  # noqa: ANN401
+    theirs = learner.decision_function(frame[:CHECKED])
+    ours = [model.score(said) / MILLIONTHS for said, _ in prepared.rows[:CHECKED]]
+    worst = max(abs(float(a) - b) for a, b in zip(theirs, ours, strict=True))
+    if not worst < CLOSE:
+        raise Untrainable(f"the tables are {worst:.6f} logits away from the trainer's own answer")

@@ -9,6 +9,16 @@ from hypothesis import strategies as st
 from answerable.feeds.cvss import rating, tenths
 from tests.feeds.mangle import mangled
 
+VECTORS = (
+    b"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+    b"CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N",
+    b"AV:N/AC:L/Au:N/C:P/I:P/A:P",
+)
+
+
+def _damaged() -> st.SearchStrategy[bytes]:
+    return st.one_of(*map(mangled, VECTORS))
+
 
 @pytest.mark.parametrize(
     ("vector", "score"),
@@ -22,8 +32,15 @@ from tests.feeds.mangle import mangled
         ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:N", 91),
         ("CVSS:3.1/AV:N/AC:L/PR:L/UI:N/S:C/C:L/I:L/A:N", 64),
         ("CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:U/C:N/I:N/A:N", 0),
-        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", -1),
-        ("AV:N/AC:L/Au:N/C:P/I:P/A:P", -1),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", 93),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:H/SI:H/SA:H", 100),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N/E:U", 93),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:N/SC:N/SI:N/SA:N", 0),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:X/VI:H/VA:H/SC:N/SI:N/SA:N", -1),
+        ("AV:N/AC:L/Au:N/C:P/I:P/A:P", 75),
+        ("AV:L/AC:H/Au:M/C:N/I:N/A:N", 0),
+        ("AV:N/AC:L/Au:N/C:C/I:C/A:C/E:U/RL:OF/RC:C", 100),
+        ("AV:N/AC:L/Au:N/C:P/I:P", -1),
         ("", -1),
     ],
 )
@@ -40,7 +57,7 @@ def test_ratings_follow_the_scale() -> None:
 
 
 @pytest.mark.fuzz
-@given(st.binary(max_size=300) | mangled(b"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"))
+@given(st.binary(max_size=300) | _damaged())
 def test_any_text_has_a_score_or_none(data: bytes) -> None:
     """Untrusted vectors cause no failure and no score outside the scale."""
     with contextlib.suppress(UnicodeDecodeError):

@@ -1,9 +1,23 @@
 """The CVSS base score of a vector, in tenths.
 
-Versions 3.0 and 3.1 (FIRST, CVSS v3.1 Specification Document, section 7.1 and appendix A; 3.0 is
-rounded as 3.1). Example: `CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H` is 98. Left out: 2.0 and
-4.0, temporal and environmental scores: -1, absent.
+Versions 3.0 and 3.1 are computed here (FIRST, CVSS v3.1 Specification Document, section 7.1 and
+appendix A; 3.0 is rounded as 3.1), 2.0 and 4.0 by the library `cvss`, from the base metrics alone.
+Examples:
+
+    CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H                         98
+    CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N      93
+    AV:N/AC:L/Au:N/C:P/I:P/A:P                    (2.0 has no prefix)    75
+
+What is no vector is -1, absent.
+
+Left out: temporal, threat and environmental metrics, which say nothing about the flaw itself.
 """
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from cvss import CVSS2, CVSS4  # type: ignore[import-untyped]
+from cvss.exceptions import CVSSError  # type: ignore[import-untyped]
 
 _WEIGHTS: dict[str, dict[str, float]] = {
     "AV": {"N": 0.85, "A": 0.62, "L": 0.55, "P": 0.2},
@@ -18,15 +32,41 @@ _WEIGHTS: dict[str, dict[str, float]] = {
 _PRIVILEGES_CHANGED = {"N": 0.85, "L": 0.68, "H": 0.5}
 LENGTH = 256
 """Longest vector that is read, characters."""
+_CACHED = 1 << 16
+_BASE2 = ("AV", "AC", "Au", "C", "I", "A")
+_BASE4 = ("AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA")
 _RATINGS = ((90, "critical"), (70, "high"), (40, "medium"), (1, "low"))
 
 
+@lru_cache(maxsize=_CACHED)
 def tenths(vector: str) -> int:
-    """Give the base score in tenths, or -1 if the vector is of no version that is read."""
+    """Give the base score in tenths, or -1 if it is no vector."""
     version, *parts = vector[:LENGTH].split("/")
-    letters = dict(part.split(":", 1) for part in parts if ":" in part)
-    known = all(letters.get(name, "") in row for name, row in _WEIGHTS.items())
-    if version not in ("CVSS:3.0", "CVSS:3.1") or not known:
+    if version in ("CVSS:3.0", "CVSS:3.1"):
+        return _third(_letters(parts))
+    if version == "CVSS:4.0":
+        return _by_library(CVSS4, "CVSS:4.0/", _BASE4, _letters(parts))
+    return _by_library(CVSS2, "", _BASE2, _letters([version, *parts]))
+
+
+def _letters(parts: list[str]) -> dict[str, str]:
+    return {name: letter for name, _, letter in (part.partition(":") for part in parts)}
+
+
+def _by_library(
+    score: Callable[..., object], prefix: str, names: tuple[str, ...], letters: dict[str, str]
+) -> int:
+    if not all(letters.get(name, "").isalpha() for name in names):
+        return -1
+    try:
+        found = score(prefix + "/".join(f"{name}:{letters[name]}" for name in names))
+    except CVSSError:
+        return -1
+    return round(10 * float(getattr(found, "base_score", -0.1)))
+
+
+def _third(letters: dict[str, str]) -> int:
+    if not all(letters.get(name, "") in row for name, row in _WEIGHTS.items()):
         return -1
     weight = {name: row[letters[name]] for name, row in _WEIGHTS.items()}
     changed = letters["S"] == "C"

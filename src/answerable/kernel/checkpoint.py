@@ -98,8 +98,7 @@ def cosigned(data: bytes, origin: str, guards: Mapping[str, Pair], quorum: int) 
     Raises:
         Refused: `malformed`, `too_large`, `bad_signature`, `wrong_origin` or `no_quorum`.
     """
-    keys = [key for pair in guards.values() for key in pair]
-    text, good = Note(data, CHECKPOINT).open(keys, check_cosignature)
+    text, good = Note(data, CHECKPOINT).open(sum(guards.values(), ()), check_cosignature)
     checkpoint, times = parse_checkpoint(text), dict[str, list[int]]()
     demand(checkpoint.origin == origin, "wrong_origin", f"`{checkpoint.origin}`, not `{origin}`")
     for guard, pair in guards.items():

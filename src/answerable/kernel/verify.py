@@ -296,14 +296,15 @@ def _9_sizes(c: _Case) -> None:
     fits = all(size <= caps[min(at, len(caps) - 1)] for at, size in enumerate(sizes))
     demand(fits, "ring_too_large", f"rings of {sizes} hosts")
     demand(c.hosts <= min(c.rules.get("hosts", MANY), c.terms["max_hosts"]), "fleet_limit", "hosts")
-    mine, day, week, same = _told(c.notice), c.hosts, c.hosts, c.hosts
+    mine, arts, day, week, same = _told(c.notice), set(c.said["artefacts"]), *[c.hosts] * 3
     for leaf, other in c.state.notices.items():
-        if leaf != c.leaf and _told(other) <= mine:
-            said, size = other["body"], sum(ring["size"] for ring in other["body"]["rings"])
+        said, shared = other["body"], not arts.isdisjoint(other["body"]["artefacts"])
+        ended = c.head.present - said["not_after"]
+        if leaf != c.leaf and (shared or ended < WEEK) and _told(other) <= mine:
             latest = max([said["not_before"], *(d[3] for d in other["deliveries"])])
-            age = c.head.present - min(said["not_after"], latest)
+            age, size = max(ended, c.head.present - latest), sum(r["size"] for r in said["rings"])
             day, week = day + size * (age < DAY), week + size * (age < WEEK)
-            same += size * (not set(c.said["artefacts"]).isdisjoint(said["artefacts"]))
+            same += size * shared
     for limit, total in (("hosts_day", day), ("hosts_week", week), ("hosts_artefact", same)):
         demand(total <= c.rules[limit], "fleet_limit", f"{total} hosts, {limit} {c.rules[limit]}")
     steps = [s["people"] for s in c.rules["approvals"] if max(week, same) > s["hosts"]]

@@ -25,7 +25,7 @@ BEAT = 1.0
 """Time between heartbeats and between looks at the others, seconds."""
 RENEW = 3.0
 """A worker that could not renew for so long stops itself, seconds."""
-SILENT = 6.0
+SILENT = 4.5
 """A worker that was silent for so long is dead to its peers, seconds."""
 GUARD = 0.25
 """Time between a worker's looks at its own age, seconds."""

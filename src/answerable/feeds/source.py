@@ -58,6 +58,8 @@ class State(StrEnum):
     EXPIRED = "expired"
     POSTDATED = "postdated"
     ROLLED_BACK = "rolled_back"
+    MIXED = "mixed"
+    SPLIT = "split"
 
 
 class Unusable(Unavailable):

@@ -1,4 +1,7 @@
-"""Version keys order as the package tools do: dpkg itself, and PyPA's `packaging`."""
+"""Version keys order as the package tools do: dpkg itself, and PyPA's `packaging`.
+
+rpm's own comparison, real versions and damaged ones: tests/exposure/test_keys.py.
+"""
 
 import random
 import shutil
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import InvalidVersion, Version
 
-from answerable.host.versions import LENGTH, key
+from answerable.host.versions import LENGTH, key, number
 from answerable.kernel.errors import Refused
 
 DEBIAN, PYPI = "debian:12", "pypi"
@@ -69,6 +72,24 @@ def test_python_versions_order_as_packaging_does(old: str, new: str) -> None:
         assert ours == theirs
 
 
+def test_the_examples_of_the_page() -> None:
+    """The form down to the byte, as the module's text has it."""
+    assert key(DEBIAN, "1.0~rc1").hex() == "0002016e0200011405020102020002"
+    assert key("almalinux:9", "1:2^a-3").hex() == "0105020304610002050302"
+    assert key(PYPI, "1!2.0rc3.post4+x.5").hex() == ("010202010303010401017800020500")
+    large = 240, 1 << 16, 1 << 200
+    assert [number(str(n)).hex()[:6] for n in large] == ["f1f0", "f30100", "ff001a"]
+    assert sorted(number(str(n)) for n in range(700)) == [number(str(n)) for n in range(700)]
+
+
+def test_rpm_marks_order_as_its_page_says() -> None:
+    """A tilde before the end, a caret after it, letters before numbers (rpm-version(7))."""
+    texts = ["1.0~rc1-1", "1.0-1", "1.0^git1-1", "1.0a-1", "1.0.1-1", "1.0.1-2", "1.1", "1:0-1"]
+    keys = [key("almalinux:9", text) for text in texts]
+    assert keys == sorted(keys)
+    assert key("rocky:8", "1.05_2-1") == key("rocky:8", "1.5.2-01")
+
+
 @pytest.mark.parametrize(
     ("ecosystem", "version"),
     [
@@ -76,7 +97,7 @@ def test_python_versions_order_as_packaging_does(old: str, new: str) -> None:
         (DEBIAN, "1.0-"), (DEBIAN, "-1"),
         (DEBIAN, "1\n"), (DEBIAN, "\uff11"), (DEBIAN, "1" * (LENGTH + 1)),
         (PYPI, ""), (PYPI, "one"), (PYPI, "1..2"), (PYPI, "1.0-"), (PYPI, "--version"),
-        ("rpm", "1"), ("", "1"), ("debian", "1"),
+        ("rpm", "1"), ("", "1"), ("debian", "1"), ("almalinux:9", "1-2-3"), ("redhat:9", "1 2"),
     ],
 )  # fmt: skip
 def test_what_is_no_version(ecosystem: str, version: str) -> None:

@@ -21,7 +21,6 @@ from functools import cached_property, lru_cache
 from answerable.feeds.candidate import Candidate
 from answerable.feeds.facts import Advisory, Artefact, leaf
 from answerable.host import versions
-from answerable.host.versions import Order
 from answerable.inventory.installed import Installed, Inventory
 
 
@@ -69,7 +68,7 @@ class Matched:
 
 
 @lru_cache(maxsize=100_000)
-def order_of(ecosystem: str, version: str) -> Order:
+def order_of(ecosystem: str, version: str) -> bytes:
     """Give a version's key; each distinct version is taken apart once."""
     return versions.key(ecosystem, version)
 
@@ -86,8 +85,8 @@ class Known:
         self.snapshots = tuple(snapshots)
 
     @cached_property
-    def _advisories(self) -> dict[Place, tuple[list[Order], list[tuple[Advisory, str, str]]]]:
-        found: dict[Place, list[tuple[Order, Advisory, str, str]]] = {}
+    def _advisories(self) -> dict[Place, tuple[list[bytes], list[tuple[Advisory, str, str]]]]:
+        found: dict[Place, list[tuple[bytes, Advisory, str, str]]] = {}
         for snapshot in self.snapshots:
             for advisory in snapshot.candidate.advisories:
                 order, name = order_of(advisory.ecosystem, advisory.fixed), leaf(advisory).hex()
@@ -121,7 +120,7 @@ class Known:
         have = order_of(installed.ecosystem, installed.version)
         return [row for row in rows[bisect_right(orders, have) :] if self._since(row, have)]
 
-    def _since(self, row: tuple[Advisory, str, str], have: Order) -> bool:
+    def _since(self, row: tuple[Advisory, str, str], have: bytes) -> bool:
         first = self._introduced.get(row[1])
         return first is None or order_of(row[0].ecosystem, first) <= have
 

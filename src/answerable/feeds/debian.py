@@ -37,7 +37,6 @@ from answerable.feeds.source import (
     State,
     Unusable,
 )
-from answerable.host.versions import Order
 
 TRIES = 3
 """Most packages of one source that are opened to find its changelog."""
@@ -147,7 +146,7 @@ class Debian:
             Unusable: as `collect`.
         """
         index = self.index(sorted(installed), now)
-        newest: dict[str, Order] = {}
+        newest: dict[str, bytes] = {}
         for binary in index.binaries:
             key = order_of(binary.version)
             newest[binary.package] = max(key, newest.get(binary.package, key))

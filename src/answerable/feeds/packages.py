@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from answerable.feeds.fetch import sane
 from answerable.feeds.source import MIB, State, Unusable
 from answerable.host import versions
-from answerable.host.versions import Order
 from answerable.kernel.errors import Refused
 
 MEMORY = 128 * MIB
@@ -59,7 +58,7 @@ class Binary:
     base: bool
 
 
-def order_of(version: str) -> Order:
+def order_of(version: str) -> bytes:
     """Give the key by which dpkg orders a version, whatever the release.
 
     Raises:

@@ -1,72 +1,135 @@
-"""Version keys that compare as the package tools do: dpkg and PEP 440.
+r"""Version keys that sort as bytes and compare as the package tools do: dpkg, rpm and PEP 440.
 
-`key("debian:12", "1:2.3-1") < key("debian:12", "1:2.3-2")`; a key is an opaque nested tuple.
-dpkg: deb-version(7), split at the first `:` and the last `-`, then runs of non-digits (`~` before
-the end, the end before letters, letters before the rest) and numbers in turn. PEP 440: epoch,
-release without trailing zeros, pre, post, dev, local.
+`key("debian:12", "1:2.3-1") < key("debian:12", "1:2.3-2")`. No key begins another one of its
+scheme, so keys may be joined and followed by anything. Forms, in which `n(x)` is a number that
+sorts by its value: one byte below 240, else 0xF0 + its length in bytes (0xFF and a two-byte length
+from 15 on) and the bytes, big-endian.
 
-Left out: rpm, semver, apk (added with the hosts that need them), and keys that sort as bytes.
+* dpkg, deb-version(7): `n(epoch)`, upstream version, revision (of `1.0-1-2` that is `2`; absent it
+  is `0`). A part is runs of non-digits and numbers in turn: each character (`~` 01, letters 03..36,
+  others 40 + ASCII, all hex), 02, `n`; a 02 ends it. So `~` < end < letters < the rest.
+  `1.0~rc1` is `02 01 | 6e 02 00 | 01 14 05 02 01 | 02`.
+* rpm, rpm-version(7): `n(epoch)`, version, release. Of a part only runs of letters (04, text, 00)
+  and digits (05, `n`), `~` (01) and `^` (03) count; 02 ends it.
+* PEP 440: `n(epoch)`, 02 `n` for each number of the release but trailing zeros, 01; pre-release (00
+  for one of development only, 01 a, 02 b, 03 rc with `n`, 04 none), post (00, or 01 `n`), dev (00
+  `n`, or 01), local parts (01 text 00, or 02 `n`), 00.
+
+Left out: semver and apk, which no host of ours has (exposure/keys.py).
 """
 
 import re
-from typing import Any
 
 from answerable.kernel.errors import demand
 
 LENGTH = 255
 """Longest version that is read, characters."""
+DPKG = frozenset({"debian", "ubuntu", "ubuntu-pro"})
+RPM = frozenset({
+    "almalinux", "amazon", "azure linux", "centos", "fedora", "mageia", "openeuler", "opensuse",
+    "oracle", "photon os", "redhat", "rocky", "sles", "suse",
+})  # fmt: skip
+"""Distributions by their package tool; an ecosystem is `<distribution>:<release>`."""
 
-_DPKG = re.compile(r"(?:(\d{1,9}):)?([0-9][A-Za-z0-9.+~:-]*?)(?:-([A-Za-z0-9.+~]+)|(?<!-))")
-_PEP = re.compile(
+_DEB_VERSION = re.compile(r"(?:(\d{1,9}):)?([0-9][A-Za-z0-9.+~:-]*?)(?:-([A-Za-z0-9.+~]+)|(?<!-))")
+_EVR = re.compile(r"(?:(\d{1,9}):)?([A-Za-z0-9._+~^]+)(?:-([A-Za-z0-9._+~^]+))?")
+_PEP440 = re.compile(
     r"v?(?:(\d+)!)?(\d+(?:\.\d+)*)(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?(\d*))?"
     r"(-\d+|[-_.]?(?:post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?"
     r"(?:\+([a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
 )
-Order = tuple[Any, ...]
+_RUNS = re.compile(r"([^0-9]*)([0-9]*)")
+_RPM_RUNS = re.compile(r"([A-Za-z]+)|([0-9]+)|([~^])")
+_DIGITS = re.compile(r"\D")
+_ZEROS = re.compile(r"(?:\.0+)+$")
+_LOCAL = re.compile(r"[-_.]")
+_LETTERS = sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_DPKG_CHARS = {
+    **{ord(c): 0x40 + ord(c) for c in "+-.:"},
+    **{ord(c): 3 + place for place, c in enumerate(_LETTERS)},
+    ord("~"): 1,
+}
+_SMALL = {"": b"\0", **{str(n): bytes((n,)) for n in range(240)}}
 
 
-def _number(text: str | None) -> int:
-    return int("0" + re.sub(r"\D", "", text or ""))
+def number(digits: str) -> bytes:
+    """Give `n(digits)`; no digits are 0."""
+    small = _SMALL.get(digits)
+    if small is not None:
+        return small
+    value = int("0" + digits)
+    if value < 240:  # noqa: PLR2004  the module's text
+        return bytes((value,))
+    size = (value.bit_length() + 7) // 8
+    head = bytes((0xF0 + size,)) if size < 15 else b"\xff" + size.to_bytes(2)  # noqa: PLR2004
+    return head + value.to_bytes(size)
 
 
-def _runs(part: str) -> Order:
-    return tuple(
-        (*(-1 if c == "~" else ord(c) + 256 * (not c.isalpha()) for c in text), 0, _number(digits))
-        for text, digits in re.findall(r"([^0-9]*)([0-9]*)", part)[:-1]
-    )
+def _dpkg_part(text: str) -> bytes:
+    out = b""
+    for chars, digits in _RUNS.findall(text)[:-1]:
+        out += chars.translate(_DPKG_CHARS).encode("latin-1") + b"\2" + number(digits)
+    return out + b"\2"
 
 
-def _dpkg(found: re.Match[str]) -> Order:
-    demand(":" not in found[2] or found[1], "malformed", f"`{found[0]}` is not a Debian version")
-    end = (0, 0)  # an absent run is an empty text and a zero
-    return int(found[1] or 0), (*_runs(found[2]), end), (*_runs(found[3] or "0"), end)
+def _dpkg(found: re.Match[str]) -> bytes:
+    epoch, upstream, revision = found.groups()
+    demand(":" not in upstream or epoch, "malformed", f"`{found[0]}` is not a Debian version")
+    return number(epoch or "0") + _dpkg_part(upstream) + _dpkg_part(revision or "0")
 
 
-def _pep440(found: re.Match[str]) -> Order:
+def _rpm_part(text: str) -> bytes:
+    out = b""
+    for letters, digits, mark in _RPM_RUNS.findall(text):
+        if digits:
+            out += b"\5" + number(digits)
+        elif letters:
+            out += b"\4" + letters.encode() + b"\0"
+        else:
+            out += b"\1" if mark == "~" else b"\3"
+    return out + b"\2"
+
+
+def _rpm(found: re.Match[str]) -> bytes:
+    epoch, version, release = found.groups()
+    return number(epoch or "0") + _rpm_part(version) + _rpm_part(release or "")
+
+
+def _pep440(found: re.Match[str]) -> bytes:
     epoch, release, pre, pre_number, post, dev, local = found.groups()
-    numbers = tuple(map(int, re.sub(r"(\.0+)+$", "", release).split(".")))
-    stage = ({"a": 1, "b": 2}.get(pre[0], 3), _number(pre_number)) if pre else (9, 0)
-    stage = (0, 0) if dev and not pre and not post else stage
-    parts = tuple(
-        (p.isdigit(), _number(p), "" if p.isdigit() else p)
-        for p in (re.split(r"[-_.]", local) if local else ())
-    )
-    return _number(epoch), numbers, stage, bool(post), _number(post), not dev, _number(dev), parts
+    out = number(epoch or "0")
+    for each in _ZEROS.sub("", release).split("."):
+        out += b"\2" + number(each)
+    if pre:
+        out += b"\1" + {"a": b"\1", "b": b"\2"}.get(pre[0], b"\3") + number(pre_number)
+    else:
+        out += b"\1\0" if dev and not post else b"\1\4"
+    out += b"\1" + number(_DIGITS.sub("", post)) if post else b"\0"
+    out += b"\0" + number(_DIGITS.sub("", dev)) if dev else b"\1"
+    for part in _LOCAL.split(local) if local else ():
+        out += b"\2" + number(part) if part.isdigit() else b"\1" + part.encode() + b"\0"
+    return out + b"\0"
 
 
-def key(ecosystem: str, version: str) -> Order:
+def key(ecosystem: str, version: str) -> bytes:
     """Give the sort key of a version.
 
     Args:
-        ecosystem: `debian:<release>`, `ubuntu:<release>` or `pypi`.
+        ecosystem: `pypi`, or a distribution of the lists above and its release: `debian:12`.
         version: as the package tool spells it.
 
     Raises:
-        Refused: `malformed` for a version that the scheme does not know.
+        Refused: `malformed` for an ecosystem or a version that is not known.
     """
-    debian = ecosystem.startswith(("debian:", "ubuntu:"))
-    sound = version.isascii() and len(version) <= LENGTH and (debian or ecosystem == "pypi")
-    found = (_DPKG if debian else _PEP).fullmatch(version if debian else version.lower())
-    demand(sound and found, "malformed", f"`{version}` is no version of `{ecosystem}`")
+    family, colon, _ = ecosystem.partition(":")
+    found = None
+    if len(version) <= LENGTH and version.isascii():
+        if colon and family in DPKG:
+            found, form = _DEB_VERSION.fullmatch(version), _dpkg
+        elif colon and family in RPM:
+            found, form = _EVR.fullmatch(version), _rpm
+        elif ecosystem == "pypi":
+            found, form = _PEP440.fullmatch(version.lower()), _pep440
+    demand(found, "malformed", f"`{version}` is no version of `{ecosystem}`")
     assert found, "just demanded"
-    return _dpkg(found) if debian else _pep440(found)
+    return form(found)

@@ -1,0 +1,146 @@
+r"""Version keys of every ecosystem, and what of a package is looked up under which name.
+
+A key sorts as bytes (host/versions.py has the form of `n(x)`, and dpkg, rpm and PEP 440). Added:
+
+* semver 2.0.0 (npm, crates.io, Go, ...): three `n`, missing ones 0; FF for a release, else 01 and
+  for each identifier of the pre-release 01 `n` or 02 text 00, then 00. Build metadata and a leading
+  `v` do not count. Go's pseudo-versions are of this form already.
+* apk: `n` of the first number; for each further one 21 `n`, or 20 text 00 if it begins with a 0;
+  10 letter; `_alpha` 01, `_beta` 02, `_pre` 03, `_rc` 04, `_cvs` 06, `_svn` 07, `_git` 08, `_hg`
+  09, `_p` 0a, each with `n`; 05, `n` of `-r`. A commit hash (`~1a2b`) does not count.
+
+A range of versions is two byte strings, low <= key < high (`bounds`).
+
+A package is looked up as what it is (`binary`) by its own version, and as its source package
+(`source`) by that one's version, which is what Debian's fixes are counted in. A backport
+(`1.2-3~bpo12+1`) comes out of a later release than its host, so it is looked up in Debian's
+unstable as well: if any of them says that it is affected, it is.
+
+Left out: Maven, NuGet, RubyGems, Composer (their versions are refused, and so listed as not
+matched); the streams of RPM modules, which OSV records do not name apart from the release text.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from answerable.feeds.rows import Level, Range
+from answerable.host import versions
+from answerable.host.versions import LENGTH, number
+from answerable.inventory.installed import Installed
+from answerable.kernel.errors import demand
+
+SEMVER = frozenset({
+    "bitnami", "crates.io", "github actions", "go", "hex", "npm", "pub", "swifturl",
+})  # fmt: skip
+APK = frozenset({"alpine", "chainguard", "wolfi"})
+UNSTABLE = "debian:sid"
+"""Where Debian's backports come from."""
+TOP = b"\xff\xff\xff\xff"
+"""Above every key: a number's length would need more than 255 digits to begin so."""
+
+_NUMBER = r"(0|[1-9]\d*)"
+_ID = rf"(?:{_NUMBER[1:-1]}|\d*[A-Za-z-][0-9A-Za-z-]*)"
+_SEMVER = re.compile(
+    rf"v?{_NUMBER}(?:\.{_NUMBER})?(?:\.{_NUMBER})?(?:-({_ID}(?:\.{_ID})*))?"
+    r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+)
+_SUFFIXES = {
+    "alpha": 1, "beta": 2, "pre": 3, "rc": 4, "cvs": 6, "svn": 7, "git": 8, "hg": 9, "p": 10,
+}  # fmt: skip
+_SUFFIX = "|".join(_SUFFIXES)
+_APK = re.compile(rf"(\d+)((?:\.\d+)*)([a-z]?)((?:_(?:{_SUFFIX})\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?")
+_APK_SUFFIX = re.compile(rf"_({_SUFFIX})(\d*)")
+_BACKPORT = re.compile(r"~bpo\d+\+")
+
+
+def _semver(found: re.Match[str]) -> bytes:
+    major, minor, patch, pre = found.groups()
+    out = number(major) + number(minor or "0") + number(patch or "0")
+    if not pre:
+        return out + b"\xff"
+    out += b"\1"
+    for part in pre.split("."):
+        out += b"\1" + number(part) if part.isdigit() else b"\2" + part.encode() + b"\0"
+    return out + b"\0"
+
+
+def _apk(found: re.Match[str]) -> bytes:
+    first, rest, letter, suffixes, revision = found.groups()
+    out = number(first)
+    for each in rest.split(".")[1:]:
+        out += b"\x20" + each.encode() + b"\0" if each[0] == "0" else b"\x21" + number(each)
+    if letter:
+        out += b"\x10" + letter.encode()
+    for suffix, count in _APK_SUFFIX.findall(suffixes):
+        out += bytes((_SUFFIXES[suffix],)) + number(count)
+    return out + b"\5" + number(revision or "0")
+
+
+_FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Callable[[re.Match[str]], bytes]], ...] = (
+    (SEMVER, _SEMVER, _semver),
+    (APK, _APK, _apk),
+)
+
+
+def key(ecosystem: str, version: str) -> bytes:
+    """Give the sort key of a version.
+
+    Args:
+        ecosystem: as in feeds/rows.py.
+
+    Raises:
+        Refused: `malformed` for an ecosystem or a version that is not known.
+    """
+    family = ecosystem.partition(":")[0]
+    for families, pattern, form in _FORMS:
+        if family in families:
+            sound = len(version) <= LENGTH and version.isascii()
+            found = pattern.fullmatch(version) if sound else None
+            demand(found, "malformed", f"`{version}` is no version of `{ecosystem}`")
+            assert found, "just demanded"
+            return form(found)
+    return versions.key(ecosystem, version)
+
+
+class Place(NamedTuple):
+    """Under which name and key a package is looked up."""
+
+    ecosystem: str
+    level: Level
+    package: str
+    key: bytes
+
+
+def places(installed: Installed) -> tuple[Place, ...]:
+    """Give every place where something may be said about a package.
+
+    Raises:
+        Refused: `malformed` for a version that has no order.
+    """
+    ecosystem, version = installed.ecosystem, installed.source_version or installed.version
+    own, source = key(ecosystem, installed.version), key(ecosystem, version)
+    found = [
+        Place(ecosystem, "binary", installed.package, own),
+        Place(ecosystem, "source", installed.source or installed.package, source),
+    ]
+    if ecosystem.startswith("debian:") and _BACKPORT.search(version):
+        found += [Place(UNSTABLE, p.level, p.package, p.key) for p in tuple(found)]
+    return tuple(found)
+
+
+def bounds(row: Range) -> tuple[bytes, bytes]:
+    """Give the first key in a range and the first one above it.
+
+    Raises:
+        Refused: `malformed` if one of its versions has no order.
+    """
+    return span(row.ecosystem, row.introduced, row.fixed, row.last)
+
+
+def span(ecosystem: str, introduced: str, fixed: str, last: str) -> tuple[bytes, bytes]:
+    """Give the bounds of a range by its versions; raises as `bounds` does."""
+    low = key(ecosystem, introduced) if introduced not in ("", "0") else b""
+    if fixed:
+        return low, key(ecosystem, fixed)
+    return low, key(ecosystem, last) + b"\0" if last else TOP

@@ -1,0 +1,216 @@
+"""Keys sort as bytes exactly as the reference tools compare, on real versions and damaged ones."""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from answerable.exposure.keys import APK, SEMVER, TOP, UNSTABLE, Place, key, places, span
+from answerable.host.versions import DPKG, LENGTH, RPM
+from answerable.inventory.installed import Installed
+from answerable.kernel.errors import Refused
+from tests.exposure.versions import (
+    DATA,
+    Pair,
+    bound,
+    by_binding,
+    by_node,
+    by_packaging,
+    by_univers,
+    pairs,
+    real_versions,
+)
+
+SEED, PAIRS = 20_261_122, 4_000
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent")
+needs_apt = pytest.mark.skipif(not bound("apt_pkg"), reason="python3-apt is absent")
+needs_rpm = pytest.mark.skipif(not bound("rpm"), reason="python3-rpm is absent")
+MADE_UP = {
+    "debian:12": ["0", "1.0-1", "1:2.3-4", "1.0~rc1-1", "1.0+dfsg-1~bpo12+1", "2023.1a-0.1"],
+    "almalinux:9": ["1.0-1.el9", "2:1.0~rc1-3", "1.0^git1-1", "5.14.0-70.el9_0", "1.0a-1"],
+    "pypi": ["1.0", "1!2.0", "1.0a1", "1.0rc1.post2.dev3", "1.0.dev1", "1.0+local.1"],
+    "npm": ["1.0.0", "0.0.1", "1.2.3-beta.11", "1.0.0-alpha.1+x", "10.2.0"],
+    "alpine:3.19": [
+        "1", "1.2", "1.2.0", "1.02", "1.2a", "1.2_alpha", "1.2_rc1", "1.2_p1", "1.2-r1", "1.10",
+        "1.2b_pre3-r4",
+    ],
+}  # fmt: skip
+
+
+def compared(ecosystem: str, asked: Sequence[Pair]) -> tuple[list[Pair], list[int]]:
+    """Give the pairs of which both are versions, and how their keys compare."""
+    kept, found = [], []
+    one = cache(key)
+    for old, new in asked:
+        with suppress(Refused):
+            a, b = one(ecosystem, old), one(ecosystem, new)
+            kept.append((old, new))
+            found.append((a > b) - (a < b))
+    return kept, found
+
+
+def _check(
+    ecosystem: str, real: Sequence[str], oracle: Callable[[Sequence[Pair]], list[int]]
+) -> None:
+    made = pairs(random.Random(SEED), ecosystem, real, PAIRS)
+    kept, ours = compared(ecosystem, made)
+    theirs = oracle(kept)
+    assert len(kept) > PAIRS // 3
+    assert [(pair, a) for pair, a, b in zip(kept, ours, theirs, strict=True) if a != b] == []
+    assert {-1, 0, 1} == set(ours), "all three answers were tried"
+
+
+@needs_apt
+def test_debian_versions_as_apt_compares() -> None:
+    """Made-up versions and what damage makes of them."""
+    _check("debian:12", MADE_UP["debian:12"], lambda asked: by_binding("apt_pkg", asked))
+
+
+@needs_apt
+@needs_data
+def test_real_debian_versions_as_apt_compares() -> None:
+    """Twenty years of Debian's security fixes."""
+    _check("debian:12", real_versions("debian:12"), lambda asked: by_binding("apt_pkg", asked))
+
+
+@needs_rpm
+def test_rpm_versions_as_rpm_compares() -> None:
+    """Made-up versions, tildes and carets among them."""
+    _check("almalinux:9", MADE_UP["almalinux:9"], lambda asked: by_binding("rpm", asked))
+
+
+@needs_rpm
+@needs_data
+def test_real_rpm_versions_as_rpm_compares() -> None:
+    """Every version that an AlmaLinux advisory names, and damage."""
+    _check("almalinux:9", real_versions("almalinux:9"), lambda asked: by_binding("rpm", asked))
+
+
+def test_python_versions_as_packaging_compares() -> None:
+    """Made-up versions and what damage makes of them."""
+    _check("pypi", MADE_UP["pypi"], by_packaging)
+
+
+@needs_data
+def test_real_python_versions_as_packaging_compares() -> None:
+    """Every fixed version of PyPA's database, and damage."""
+    real = [v for v in real_versions("pypi") if not isinstance(_refused("pypi", v), Refused)]
+    _check("pypi", real, by_packaging)
+
+
+def test_npm_versions_as_node_compares() -> None:
+    """Semantic versions, pre-releases above all."""
+    _check("npm", MADE_UP["npm"], by_node)
+
+
+@needs_data
+def test_real_semantic_versions_as_node_compares() -> None:
+    """Every fixed version of Go's database, and damage."""
+    _check("npm", [v for v in real_versions("npm") if v.count(".") > 1], by_node)
+
+
+def test_alpine_versions_as_univers_compares() -> None:
+    """Against an independent implementation; apk itself is not at hand outside Alpine."""
+    texts = MADE_UP["alpine:3.19"]
+    asked = [(old, new) for old in texts for new in texts]
+    kept, ours = compared("alpine:3.19", asked)
+    assert kept == asked
+    wrong = [pair for pair, a, b in zip(kept, ours, by_univers(kept), strict=True) if a != b]
+    assert wrong == []
+
+
+def test_alpine_suffixes_stand_in_the_order_of_its_package_tool() -> None:
+    """As apk-tools' version.c lists them: four before the release, five after it."""
+    names = ["_alpha", "_beta", "_pre", "_rc", "", "_cvs", "_svn", "_git", "_hg", "_p", "a", ".1"]
+    keys = [key("alpine:3.19", f"1.2{name}") for name in names]
+    assert sorted(keys) == keys
+
+
+def _refused(ecosystem: str, version: str) -> Refused | bytes:
+    try:
+        return key(ecosystem, version)
+    except Refused as refusal:
+        return refusal
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "version"),
+    [
+        ("npm", ""), ("npm", "latest"), ("npm", "01.2.3"), ("npm", "1.2.3.4"), ("npm", "1.2.3-01"),
+        ("npm", "1.2.3-"), ("npm", "1.2.3-a..b"), ("go", "1.2.3\n"), ("npm", "1" * (LENGTH + 1)),
+        ("alpine:3.19", "r1"), ("alpine:3.19", "1.2_new"), ("alpine:3.19", "1.2-1"),
+        ("almalinux:9", "1.0-1-2"), ("almalinux:9", "a:1.0-1"), ("almalinux:9", ""),
+        ("almalinux", "1.0-1"), ("maven", "1.0"), ("nuget", "1.0.0.0"), ("", "1"),
+    ],
+)  # fmt: skip
+def test_what_has_no_order_is_refused(ecosystem: str, version: str) -> None:
+    """An unknown ecosystem or spelling is refused with the words that were found."""
+    found = _refused(ecosystem, version)
+    assert isinstance(found, Refused)
+    assert found.reason == "malformed"
+    assert f"`{version}`" in found.detail
+
+
+ECOSYSTEMS = st.sampled_from([*MADE_UP, "go", "redhat:9", "ubuntu:24.04", "wolfi"])
+TEXTS = st.text("0123456789.~^+-:_abrcpdevost!", max_size=24)
+
+
+@pytest.mark.fuzz
+@given(ECOSYSTEMS, TEXTS | st.text(max_size=40), TEXTS | st.text(max_size=40))
+def test_no_key_begins_another(ecosystem: str, old: str, new: str) -> None:
+    """Any text is refused or has a key; keys are equal or differ before either ends."""
+    with suppress(Refused):
+        a, b = key(ecosystem, old), key(ecosystem, new)
+        assert a == b or not (a.startswith(b) or b.startswith(a))
+        assert a < TOP
+
+
+def test_no_ecosystem_has_two_schemes() -> None:
+    """Which scheme a version belongs to is never a matter of order."""
+    names = [*DPKG, *RPM, *SEMVER, *APK, "pypi"]
+    assert len(set(names)) == len(names)
+
+
+@given(TEXTS, TEXTS)
+def test_a_range_holds_its_ends_as_it_says(first: str, end: str) -> None:
+    """The first version is in, the fixed one is not, the last one is."""
+    with suppress(Refused):
+        low, end_key = key("debian:12", first), key("debian:12", end)
+        assume(low <= end_key and first != "0")
+        assert span("debian:12", first, end, "") == (low, end_key)
+        begin, above = span("debian:12", first, "", end)
+        assert begin <= end_key < above
+        assert span("debian:12", "0", "", "") == (b"", TOP)
+
+
+def _deb(version: str, source_version: str = "") -> Installed:
+    return Installed("debian:12", "libssl3", version, "amd64", "openssl", "installed", (),
+                     source_version)  # fmt: skip
+
+
+def test_a_rebuild_is_looked_up_by_its_source_version() -> None:
+    """Fixes count in source versions: a rebuild neither hides a flaw nor makes one up."""
+    assert places(_deb("3.0-1+b1", "3.0-1")) == (
+        Place("debian:12", "binary", "libssl3", key("debian:12", "3.0-1+b1")),
+        Place("debian:12", "source", "openssl", key("debian:12", "3.0-1")),
+    )
+
+
+def test_a_backport_is_looked_up_where_it_came_from_as_well() -> None:
+    """Its version is above every fix of its host's release, which says nothing about it."""
+    found = places(_deb("3.2-1~bpo12+1"))
+    assert [(p.ecosystem, p.package) for p in found] == [
+        ("debian:12", "libssl3"), ("debian:12", "openssl"), (UNSTABLE, "libssl3"),
+        (UNSTABLE, "openssl"),
+    ]  # fmt: skip
+    assert found[3].key < key(UNSTABLE, "3.2-1")
+
+
+def test_an_epoch_outweighs_everything() -> None:
+    """`1:0.9` is newer than `2.0` in both package worlds."""
+    for ecosystem in ("debian:12", "almalinux:9"):
+        assert key(ecosystem, "1:0.9-1") > key(ecosystem, "2.0-1") > key(ecosystem, "0:1.9-1")

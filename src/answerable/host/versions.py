@@ -8,7 +8,7 @@ from 15 on) and the bytes, big-endian.
 * dpkg, deb-version(7): `n(epoch)`, upstream version, revision (of `1.0-1-2` that is `2`; absent it
   is `0`). A part is runs of non-digits and numbers in turn: each character (`~` 01, letters 03..36,
   others 40 + ASCII, all hex), 02, `n`; a 02 ends it. So `~` < end < letters < the rest.
-  `1.0~rc1` is `02 01 | 6e 02 00 | 01 14 05 02 01 | 02`.
+  `1.0~rc1` is `02 01 | 6e 02 00 | 01 2e 1f 02 01 | 02`.
 * rpm, rpm-version(7): `n(epoch)`, version, release. Of a part only runs of letters (04, text, 00)
   and digits (05, `n`), `~` (01) and `^` (03) count; 02 ends it.
 * PEP 440: `n(epoch)`, 02 `n` for each number of the release but trailing zeros, 01; pre-release (00

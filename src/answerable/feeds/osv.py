@@ -1,9 +1,10 @@
-"""The source `osv`: advisories in the Open Source Vulnerability format, one record a line.
+"""The source `osv`: facts from advisories in the Open Source Vulnerability format, one a line.
 
-Format: ossf.github.io/osv-schema 1.6. Read: `id`, `aliases`, `published`, `withdrawn`, `severity`,
-`affected[].package` and `affected[].ranges[].events` of the types ECOSYSTEM and SEMVER. A range
-from `introduced` to `fixed` gives one advisory; its start is kept as a hint. The score is computed
-from a vector of CVSS 3 (cvss.py), the urgency is that score's rating.
+Format: ossf.github.io/osv-schema 1.7; osv_export.py reads the same format row by row. Here: `id`,
+`aliases`, `published`, `withdrawn`, `severity`, `affected[].package` and of `affected[].ranges[]`
+the events of the types ECOSYSTEM and SEMVER. A range from `introduced` to `fixed` gives one
+advisory; its start is kept as a hint. The score is computed from a vector (cvss.py), the urgency is
+that score's rating.
 
 Rules: a withdrawn record gives nothing; a range without a fixed version is a gap, since nothing can
 be installed against it; a record that is no OSV makes the file unusable. Nobody signs such a file:

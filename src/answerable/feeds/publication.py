@@ -19,13 +19,15 @@ Left out: fetching, and judging how old a document is (sync.py); who is believed
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from answerable.feeds.rows import Row
-from answerable.feeds.source import KIB, MIB
+from answerable.feeds.source import KIB, MIB, State, Unusable
 
 DOCUMENT = 4096 * MIB
 """Largest document as it is fetched, bytes; an adapter may say less."""
@@ -47,6 +49,30 @@ Reading = Generator[Row, None, int]
 not say."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A document that an index names.
+
+    Args:
+        path: relative to where the publication lies.
+        stamp: what the index says of its edition; as long as it is the same, the document is not
+            asked for again. Empty if the index does not say.
+        sha256: of its bytes, hex, if the index says so.
+    """
+
+    path: str
+    stamp: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The documents that there are now, and when the index was dated (0: it does not say)."""
+
+    documents: tuple[Listed, ...]
+    published: int = 0
+
+
 class Publication(Protocol):
     """One adapter: how one publisher's documents are named and read."""
 
@@ -62,8 +88,8 @@ class Publication(Protocol):
     def limit(self) -> int:
         """Largest document, bytes."""
 
-    def paths(self, index: Path | None, source: str) -> Sequence[str]:
-        """Name the documents, relative to where the publication lies.
+    def listing(self, index: Path | None, source: str) -> Listing:
+        """Name the documents.
 
         Args:
             index: the file of the index, if there is one.
@@ -83,6 +109,33 @@ class Publication(Protocol):
         Raises:
             Unusable: in any other case, possibly after some rows.
         """
+
+
+def filled(reading: Reading, source: str) -> Reading:
+    """Give a reading's rows, or say that there is none.
+
+    Raises:
+        Unusable: `empty`, or as the reading.
+    """
+    try:
+        yield next(reading)
+    except StopIteration as end:
+        raise Unusable(State.EMPTY, source, "nothing in it concerns any version or flaw") from end
+    return (yield from reading)
+
+
+@contextmanager
+def well_formed(source: str, record: object) -> Iterator[None]:
+    """Take a record apart: what is not as its format says makes the document unusable.
+
+    Raises:
+        Unusable: `malformed`, naming the record.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        detail = f"record `{plain(str(record), 64)}`: {error!r:.200}"
+        raise Unusable(State.MALFORMED, source, detail) from error
 
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
@@ -121,3 +174,21 @@ def time_of(value: Any) -> int:  # noqa: ANN401  a part of a document, of any ty
         return max(0, int(then.timestamp()))
     except (TypeError, ValueError, OverflowError):
         return 0
+
+
+def together(parts: Iterable[object]) -> str:
+    """Join words into the value of a claim: sorted, each once, separated by commas."""
+    words = {plain(part).replace(",", "%2C") for part in parts}
+    return ",".join(sorted(words - {""})[:REFERENCES])
+
+
+_RATED = {
+    "low": "low", "negligible": "low", "unimportant": "low", "minor": "low",
+    "medium": "medium", "moderate": "medium", "high": "high", "important": "high",
+    "critical": "critical",
+}  # fmt: skip
+
+
+def rated(value: object) -> str:
+    """Give one of `facts.URGENCIES` for a publisher's own word, such as `Important` or `low**`."""
+    return _RATED.get(value.strip(" *").lower(), "unknown") if isinstance(value, str) else "unknown"

@@ -1,0 +1,1 @@
+"""World snapshots under TUF: published, mirrored, carried over an air gap, and read safely."""

@@ -26,6 +26,7 @@ from answerable.changes.build import Fleet, Judge, Judgement, Mandate, Services,
 from answerable.changes.plan import NoPlan, Plan, Terms
 from answerable.changes.plan import read as read_plan
 from answerable.config import NotConfigured, Party, read_bytes, write_private
+from answerable.exposure import keys
 from answerable.exposure.match import Known, Snapshot, match
 from answerable.exposure.rank import Ranked, rank
 from answerable.feeds import candidate as candidates
@@ -97,20 +98,25 @@ class Planning:
 
     def inventory(self) -> list[Inventory]:
         """Look at every host that the settings name, and keep what is on it."""
-        store, rows = Hosts(self.party.directory / "fleet.db"), {}
+        rows = {}
         records = {str(e.body["host"]): e.body for e in self.logs.hosts}
         for name, how in self.party.settings.get("hosts", {}).items():
             if name not in records:
                 raise NotConfigured(f"`{name}` has no record in hosts.json: enrol it first")
             record, found = records[name], _installed(how)
             rows[name] = Inventory(name, record["instance"], frozenset(record["zones"]), found)
-            store.record(rows[name], clock())
+        with self.fleet() as store:
+            store.record_all((row, clock()) for row in rows.values())
         return list(rows.values())
 
+    def fleet(self) -> Hosts:
+        """Open the store of what is on the hosts; close it after use."""
+        return Hosts(self.party.directory / "fleet.db", keys.places)
+
     def _kept(self) -> tuple[list[Inventory], list[str]]:
-        store = Hosts(self.party.directory / "fleet.db")
-        hosts = store.hosts(clock(), int(self.party.settings.get("silence", SILENCE)))
-        known = [store.inventory(h) for h in hosts if h.state == "known"]
+        with self.fleet() as store:
+            hosts = store.hosts(clock(), int(self.party.settings.get("silence", SILENCE)))
+            known = [store.inventory(h) for h in hosts if h.state == "known"]
         return known, [h.host for h in hosts if h.state == "unknown"]
 
     def candidate(self, feed: str) -> Candidate:
@@ -120,8 +126,8 @@ class Planning:
             NotAgreed: if a source cannot be used; it names each and why.
         """
         config = self._feed(feed)
-        store = Hosts(self.party.directory / "fleet.db")
-        versions, own = store.versions(config["ecosystem"]), self.sources(feed)
+        with self.fleet() as store:
+            versions, own = store.versions(config["ecosystem"]), self.sources(feed)
         names = sorted(versions)
         for source in own:
             if isinstance(source, Debian):

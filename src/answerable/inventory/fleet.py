@@ -1,139 +1,327 @@
-"""The fleet's store: which packages are on which hosts, in which zones, and when each was heard of.
+"""The fleet: which packages are on which hosts, in which zones, whose, and when each was heard of.
 
-One SQLite file. Rules: an inventory replaces the host's earlier one as a whole, in one transaction,
-unless it is older; a host that was not heard of for longer than the caller's limit is `unknown`,
-and so is everything on it. The store can be rebuilt from the hosts at any time.
+Rules:
+
+1. An inventory replaces the host's earlier one as a whole, in one transaction, unless it is older.
+2. A host that was not heard of for longer than the caller's limit is `unknown`, and so is all that
+   is on it: sets of hosts are cut by `known` before anybody is told that they are fine.
+3. A host without a label stands in every zone (`installed.EVERYWHERE`).
+4. What has no order or matches nothing is listed (`gaps`), never dropped.
+
+The store (store.py) can be rebuilt from the hosts at any time. Sets of hosts are bitmaps of ids
+that hold until a host is forgotten; `names` spells them.
 
 Left out: who may report for a host (a signed inventory is opened before `record`), history.
 """
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
-from answerable.inventory.installed import Installed, Inventory
-from answerable.kernel.errors import Unavailable
+from pyroaring import BitMap
 
-BUSY = 10.0
-"""Longest wait for another writer, seconds."""
-_TABLES = """
-create table if not exists host (
-    host text primary key, instance text not null, zones text not null, seen integer not null
-) strict;
-create table if not exists installed (
-    host text not null references host (host) on delete cascade,
-    ecosystem text not null, package text not null, version text not null, arch text not null,
-    source text not null, state text not null, provides text not null,
-    primary key (host, ecosystem, package)
-) strict, without rowid;
-create index if not exists by_package on installed (ecosystem, package);
-"""
+from answerable.inventory.installed import EVERYWHERE, Gap, Installed, Inventory, State
+from answerable.inventory.store import (
+    Change,
+    NoFleet,
+    Places,
+    Row,
+    Store,
+    bitmap,
+    installed,
+    joined,
+)
 
-
-class NoFleet(Unavailable):
-    """The store cannot be opened or written."""
+__all__ = ["Fleet", "Host", "NoFleet"]
+_PACKAGE = "id, ecosystem, package, version, arch, source, source_version, provides"
+_HOST = "id, host, instance, zones, owner, seen"
+MANY = 500
+"""Ids in one query; SQLite takes 32,766 at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host as the store knows it; `seen` in POSIX seconds."""
+    """A host as the store knows it.
+
+    Args:
+        seen: when it was heard of, POSIX seconds.
+        owner: whom its findings go to; empty if nobody said.
+        id: its number in sets of hosts.
+    """
 
     host: str
     instance: str
     zones: frozenset[str]
     seen: int
     state: Literal["known", "unknown"]
+    owner: str = ""
+    id: int = 0
 
 
 class Fleet:
-    """The store."""
+    """The fleet; use it in a `with`, or close it."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, places: Places) -> None:
         """Open or make the file.
 
+        Args:
+            places: where a package is looked up (`exposure.keys.places`).
+
         Raises:
-            NoFleet: if it cannot be.
+            NoFleet: if it cannot be; so does every method.
         """
         self.file = file
-        with self._open() as store:
-            store.execute("pragma journal_mode = wal")
-            store.executescript(_TABLES)
+        self._store = Store(file, places)
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            store = sqlite3.connect(self.file, timeout=BUSY)
-            try:
-                store.execute("pragma foreign_keys = on")
-                with store:
-                    yield store
-            finally:
-                store.close()
-        except sqlite3.Error as error:
-            raise NoFleet(f"`{self.file}`: {error}; rebuild it from the hosts") from error
+    def __enter__(self) -> Self:
+        return self
 
-    def record(self, inventory: Inventory, seen: int) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._store.close()
+
+    # --- what came in -----------------------------------------------------------------------------
+
+    def record(self, inventory: Inventory, seen: int, gaps: Iterable[Gap] = ()) -> bool:
         """Take what a host has at POSIX second `seen`.
+
+        Args:
+            gaps: what is there and matches nothing.
 
         Returns: whether it was news; an older inventory than the one that is known changes nothing.
         """
-        zones = json.dumps(sorted(inventory.zones))
-        rows = [
-            (inventory.host, p.ecosystem, p.package, p.version, p.arch, p.source, p.state,
-             json.dumps(p.provides))
-            for p in inventory.packages
-        ]  # fmt: skip
-        with self._open() as store:
-            news = store.execute(
-                "insert into host values (?, ?, ?, ?) on conflict (host) do update set"
-                " instance = excluded.instance, zones = excluded.zones, seen = excluded.seen"
-                " where excluded.seen >= seen",
-                (inventory.host, inventory.instance, zones, seen),
-            ).rowcount
-            if news:
-                store.execute("delete from installed where host = ?", (inventory.host,))
-                store.executemany("insert into installed values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        return bool(news)
+        with self._store.change() as change:
+            return self._put(change, inventory, seen, gaps)
+
+    def record_all(self, inventories: Iterable[tuple[Inventory, int]]) -> int:
+        """Take what many hosts have, each at its POSIX second, in one transaction.
+
+        Returns: how many were news.
+        """
+        with self._store.change() as change:
+            return sum(self._put(change, each, seen, ()) for each, seen in inventories)
+
+    def _put(self, change: Change, inventory: Inventory, seen: int, gaps: Iterable[Gap]) -> bool:
+        ids = {self._store.id_of(package): package for package in inventory.packages}
+        before = self._host(inventory.host)
+        if before and before[0].seen > seen:
+            return False
+        host = self._write(change, inventory, seen, before, BitMap(ids))
+        odd = [(host, n, p.state) for n, p in ids.items() if p.state != "installed"]
+        for table in ("state", "gap"):
+            change.run(f"delete from {table} where host = ?", (host,))  # noqa: S608  our names
+        for row in odd:
+            change.run("insert into state values (?, ?, ?)", row)
+        for gap in gaps:
+            change.run("replace into gap values (?, ?, ?)", (host, gap.name, gap.reason))
+        return True
+
+    def _write(
+        self, change: Change, inventory: Inventory, seen: int,
+        before: tuple[Host, BitMap] | None, ids: BitMap,
+    ) -> int:  # fmt: skip
+        zones = inventory.zones or EVERYWHERE
+        row = (
+            inventory.instance,
+            json.dumps(sorted(zones)),
+            inventory.owner,
+            seen,
+            ids.serialize(),
+        )
+        old_zones, old_owner, old_ids = frozenset[str](), "", BitMap()
+        if before:
+            host, old_ids = before[0].id, before[1]
+            old_zones, old_owner = before[0].zones, before[0].owner
+            change.run(
+                "update host set instance = ?, zones = ?, owner = ?, seen = ?, packages = ?"
+                " where id = ?", (*row, host),
+            )  # fmt: skip
+        else:
+            host = change.run(
+                "insert into host (instance, zones, owner, seen, packages, host)"
+                " values (?, ?, ?, ?, ?, ?)", (*row, inventory.host),
+            )  # fmt: skip
+        change.moved(host, old_ids, ids)
+        change.joined(host, "zone", old_zones, zones)
+        change.joined(host, "owner", _some(old_owner), _some(inventory.owner))
+        return host
+
+    def moved(
+        self, host: str, seen: int, gone: Iterable[Installed], come: Iterable[Installed]
+    ) -> bool:
+        """Take what changed on one host since its last inventory, in one transaction.
+
+        Returns: whether it was news; nothing changes if the host is not known, if the store has
+            heard of it later than `seen`, or if it does not have what is said to be gone: then its
+            whole inventory is wanted.
+        """
+        with self._store.change() as change:
+            before = self._host(host)
+            less = {self._store.id_of(p) for p in gone}
+            more = {self._store.id_of(p): p for p in come}
+            if not before or before[0].seen > seen or not BitMap(less) <= before[1]:
+                return False
+            was, ids = before
+            after = (ids - BitMap(less)) | BitMap(more)
+            change.run(
+                "update host set seen = ?, packages = ? where id = ?",
+                (seen, after.serialize(), was.id),
+            )
+            change.moved(was.id, ids, after)
+            for number in less:
+                change.run("delete from state where host = ? and package = ?", (was.id, number))
+            for number, package in more.items():
+                if package.state != "installed":
+                    row = (was.id, number, package.state)
+                    change.run("replace into state values (?, ?, ?)", row)
+            return True
 
     def forget(self, host: str) -> None:
         """Drop a host that left the fleet."""
-        with self._open() as store:
-            store.execute("delete from host where host = ?", (host,))
+        with self._store.change() as change:
+            before = self._host(host)
+            if not before:
+                return
+            was, ids = before
+            change.moved(was.id, ids, BitMap())
+            change.joined(was.id, "zone", was.zones, ())
+            change.joined(was.id, "owner", _some(was.owner), ())
+            for table, column in (("state", "host"), ("gap", "host"), ("host", "id")):
+                change.run(f"delete from {table} where {column} = ?", (was.id,))  # noqa: S608
+
+    def _host(self, name: str) -> tuple[Host, BitMap] | None:
+        rows = self._store.rows(f"select {_HOST}, packages from host where host = ?", (name,))  # noqa: S608
+        return next(((_host(row[:-1]), bitmap(row[-1])) for row in rows), None)
+
+    # --- hosts ------------------------------------------------------------------------------------
 
     def hosts(self, now: int, silence: int) -> list[Host]:
         """Give every host; one that was silent for more than `silence` seconds is `unknown`."""
-        with self._open() as store:
-            rows = store.execute("select host, instance, zones, seen from host order by host")
-            return [
-                Host(host, instance, frozenset(json.loads(zones)), seen,
-                     "unknown" if now - seen > silence else "known")
-                for host, instance, zones, seen in rows
-            ]  # fmt: skip
+        rows = self._store.rows(f"select {_HOST} from host order by host")  # noqa: S608
+        return [
+            replace(_host(row), state="unknown" if now - row[5] > silence else "known")
+            for row in rows
+        ]
+
+    def known(self, now: int, silence: int) -> BitMap:
+        """Give the hosts that were heard of in the last `silence` seconds."""
+        rows = self._store.rows("select id from host where ? - seen <= ?", (now, silence))
+        return BitMap([row[0] for row in rows])
+
+    def zone(self, name: str) -> BitMap:
+        """Give the hosts of a zone, and those that count as being in every zone."""
+        names = (name, *EVERYWHERE)
+        query = "select hosts from member where kind = 'zone' and name in (?, ?)"
+        return joined(self._store.rows(query, names))
+
+    def owner(self, name: str) -> BitMap:
+        """Give the hosts whose findings go to somebody."""
+        query = "select hosts from member where kind = 'owner' and name = ?"
+        return joined(self._store.rows(query, (name,)))
+
+    def members(self, kind: Literal["zone", "owner"]) -> dict[str, BitMap]:
+        """Give every zone, or every owner, with its hosts; `*` stands for every zone."""
+        rows = self._store.rows(
+            "select name, hosts from member where kind = ? order by name", (kind,)
+        )
+        return {name: bitmap(hosts) for name, hosts in rows}
+
+    def names(self, hosts: BitMap) -> list[str]:
+        """Spell a set of hosts, sorted."""
+        found = self._chunks("select host from host where id in", hosts)
+        return sorted(row[0] for row in found)
+
+    # --- packages ---------------------------------------------------------------------------------
 
     def inventory(self, host: Host) -> Inventory:
         """Give what is on a host."""
-        with self._open() as store:
-            rows = store.execute(
-                "select ecosystem, package, version, arch, source, state, provides"
-                " from installed where host = ? order by ecosystem, package",
-                (host.host,),
-            )
-            packages = tuple(
-                Installed(ecosystem, package, version, arch, source, state, tuple(json.loads(p)))
-                for ecosystem, package, version, arch, source, state, p in rows
-            )
-        return Inventory(host.host, host.instance, host.zones, packages)
+        found = self._host(host.host)
+        ids = found[1] if found else BitMap()
+        states: dict[int, State] = dict(
+            self._store.rows("select package, state from state where host = ?", (host.id,))
+        )
+        rows = self._chunks(f"select {_PACKAGE} from package where id in", ids)  # noqa: S608
+        packages = sorted((installed(row, states) for row in rows), key=_by_name)
+        return Inventory(host.host, host.instance, host.zones, tuple(packages), host.owner)
+
+    def packages(self, ids: BitMap | None = None) -> Iterator[tuple[int, Installed, BitMap]]:
+        """Give packages that anybody has, with their ids and who has them; all, or those named."""
+        query = f"select hosts, {_PACKAGE} from package where hosts is not null"  # noqa: S608
+        rows = self._store.rows(query) if ids is None else self._chunks(f"{query} and id in", ids)
+        for row in rows:
+            yield row[1], installed(row[1:], {}), bitmap(row[0])
+
+    def within(
+        self, ecosystem: str, level: str, package: str, low: bytes, high: bytes
+    ) -> list[tuple[int, BitMap]]:
+        """Give the packages found at a place with low <= key < high, and who has each."""
+        found = self._store.rows(
+            "select p.id, p.hosts from place join package p on p.id = place.id"
+            " where place.ecosystem = ? and level = ? and place.package = ?"
+            " and key >= ? and key < ? and p.hosts is not null",
+            (ecosystem, level, package, low, high),
+        )
+        return [(number, BitMap.deserialize(hosts)) for number, hosts in found]
+
+    def ids(self, host: str) -> BitMap:
+        """Give the packages of a host; none if it is not known."""
+        found = self._host(host)
+        return found[1] if found else BitMap()
 
     def versions(self, ecosystem: str) -> Mapping[str, set[str]]:
         """Give every package of an ecosystem that is on any host, with its versions."""
         found: dict[str, set[str]] = {}
-        with self._open() as store:
-            for package, version in store.execute(
-                "select distinct package, version from installed where ecosystem = ?", (ecosystem,)
-            ):
-                found.setdefault(package, set()).add(version)
+        query = "select package, version from package where ecosystem = ? and hosts is not null"
+        for package, version in self._store.rows(query, (ecosystem,)):
+            found.setdefault(package, set()).add(version)
         return found
+
+    def ecosystems(self) -> dict[str, BitMap]:
+        """Give every ecosystem with the hosts that have any package of it."""
+        found: dict[str, BitMap] = {}
+        for ecosystem, hosts in self._store.rows(
+            "select ecosystem, hosts from package where hosts is not null"
+        ):
+            found.setdefault(ecosystem, BitMap()).update(bitmap(hosts))
+        return dict(sorted(found.items()))
+
+    def gaps(self) -> list[tuple[Gap, BitMap]]:
+        """Give what matches nothing, with the hosts that have it: nobody knows it to be fine."""
+        found: dict[tuple[str, str], BitMap] = {}
+        for host, name, reason in self._store.rows("select host, name, reason from gap"):
+            found.setdefault((name, reason), BitMap()).add(host)
+        for name, reason, hosts in self._store.rows(
+            "select package, unordered, hosts from package"
+            " where unordered <> '' and hosts is not null"
+        ):
+            found.setdefault((name, reason), BitMap()).update(bitmap(hosts))
+        return [(Gap(*what), hosts) for what, hosts in sorted(found.items(), key=lambda f: f[0])]
+
+    def _chunks(self, query: str, ids: BitMap) -> Iterator[Row]:
+        numbers = list(ids)
+        for start in range(0, len(numbers), MANY):
+            part = numbers[start : start + MANY]
+            marks = ", ".join("?" * len(part))
+            yield from self._store.rows(f"{query} ({marks})", part)
+
+
+def _host(row: Row) -> Host:
+    number, host, instance, zones, owner, seen = row
+    return Host(host, instance, frozenset(json.loads(zones)), seen, "known", owner, number)
+
+
+def _some(owner: str) -> tuple[str, ...]:
+    return (owner,) if owner else ()
+
+
+def _by_name(package: Installed) -> tuple[str, str, str, str]:
+    return package.ecosystem, package.package, package.version, package.arch

@@ -1,0 +1,245 @@
+"""The fleet's store, below: ids for hosts and packages, and bitmaps of who has what.
+
+One SQLite file (WAL, each transaction on disk before it counts). Form:
+
+    host(id, host, instance, zones, owner, seen, packages)   packages: bitmap of package ids
+    package(id, ecosystem, package, version, arch, source, source_version, provides, hosts)
+    place(ecosystem, level, package, key, id)                under what a package is looked up
+    member(kind, name, hosts)                                kind: `zone` or `owner`
+    state(host, package, state)                              of packages that are not whole
+    gap(host, name, reason)                                  what is there and matches nothing
+
+Rules: a package, as all its fields but its state tell it from others, has one id for ever; a host's
+id is free again when it is forgotten. `hosts` is null when nobody has the package. What has no
+order has no place, and is listed (`unordered`). Bitmaps are Roaring's own form; like the rest of
+the file they are ours alone, and are rebuilt from the hosts when in doubt.
+
+Left out: what the fleet promises (fleet.py); matching (exposure/index.py).
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyroaring import BitMap
+
+from answerable.inventory.installed import Installed
+from answerable.kernel.errors import Refused, Unavailable
+
+BUSY = 10.0
+"""Longest wait for another writer, seconds."""
+CACHED = 1 << 18
+"""Most packages whose ids are remembered."""
+Place = tuple[str, str, str, bytes]
+"""Ecosystem, level (`source` or `binary`), name, sort key."""
+Places = Callable[[Installed], Iterable[Place]]
+"""Gives where a package is looked up; raises `Refused` for a version that has no order."""
+_FIELDS = "ecosystem, package, version, arch, source, source_version, provides"
+_SAME = " and ".join(f"{field} = ?" for field in _FIELDS.split(", "))
+_TABLES = f"""
+create table if not exists host (
+    id integer primary key, host text not null unique, instance text not null, zones text not null,
+    owner text not null, seen integer not null, packages blob not null
+) strict;
+create table if not exists package (
+    id integer primary key, ecosystem text not null, package text not null, version text not null,
+    arch text not null, source text not null, source_version text not null, provides text not null,
+    unordered text not null, hosts blob, unique ({_FIELDS})
+) strict;
+create table if not exists place (
+    ecosystem text not null, level text not null, package text not null, key blob not null,
+    id integer not null, primary key (ecosystem, level, package, key, id)
+) strict, without rowid;
+create table if not exists member (
+    kind text not null, name text not null, hosts blob not null, primary key (kind, name)
+) strict, without rowid;
+create table if not exists state (
+    host integer not null, package integer not null, state text not null,
+    primary key (host, package)
+) strict, without rowid;
+create table if not exists gap (
+    host integer not null, name text not null, reason text not null, primary key (host, name)
+) strict, without rowid;
+"""
+FORM = 2
+"""Which form of the tables a file has."""
+Row = tuple[Any, ...]
+Moves = tuple[BitMap, BitMap]
+"""Hosts that come, and hosts that go."""
+
+
+class NoFleet(Unavailable):
+    """The store cannot be opened, read or written."""
+
+
+def bitmap(data: bytes | None) -> BitMap:
+    """Read a bitmap as the store keeps it; nothing is an empty one."""
+    return BitMap.deserialize(data) if data else BitMap()
+
+
+def joined(rows: Iterable[Row]) -> BitMap:
+    """Give the union of one column of bitmaps."""
+    return BitMap.union(BitMap(), *(BitMap.deserialize(row[0]) for row in rows))
+
+
+class Store:
+    """The tables; use it in a `with`, or close it."""
+
+    def __init__(self, file: Path, places: Places) -> None:
+        """Open or make the file.
+
+        Raises:
+            NoFleet: if it cannot be.
+        """
+        self.file, self._places = file, places
+        self._ids: dict[Row, int] = {}
+        with self._said():
+            self._sqlite = sqlite3.connect(
+                file, timeout=BUSY, isolation_level=None, check_same_thread=False
+            )
+            self._require_form()
+            self._sqlite.execute("pragma journal_mode = wal")
+            self._sqlite.execute("pragma synchronous = full")
+            self._sqlite.executescript(f"{_TABLES}pragma user_version = {FORM}")
+
+    def _require_form(self) -> None:
+        ((form,),) = self.rows("pragma user_version")
+        if form != FORM and (form or self.rows("select name from sqlite_master limit 1")):
+            raise NoFleet(f"`{self.file}` is of another release; delete it, and rebuild it")
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise NoFleet(f"`{self.file}`: {error}; rebuild it from the hosts") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._sqlite.close()
+
+    def rows(self, query: str, values: Iterable[Any] = ()) -> list[Row]:
+        """Give what a query finds; raises `NoFleet`."""
+        with self._said():
+            return self._sqlite.execute(query, tuple(values)).fetchall()
+
+    @contextmanager
+    def change(self) -> Iterator["Change"]:
+        """Make one transaction: all of it stands at the end, or nothing.
+
+        Raises:
+            NoFleet: nothing has changed.
+        """
+        with self._said():
+            self._sqlite.execute("begin immediate")
+            try:
+                change = Change(self)
+                yield change
+                change.settle()
+                self._sqlite.execute("commit")
+            except BaseException:
+                self._ids.clear()
+                self._sqlite.execute("rollback")
+                raise
+
+    def id_of(self, installed: Installed) -> int:
+        """Give a package's id, a new one if it has none; only within a transaction."""
+        one = (
+            installed.ecosystem, installed.package, installed.version, installed.arch,
+            installed.source, installed.source_version, json.dumps(installed.provides),
+        )  # fmt: skip
+        known = self._ids.get(one)
+        if known is None:
+            found = self.rows(f"select id from package where {_SAME}", one)  # noqa: S608  our names
+            known = found[0][0] if found else self._new(one, installed)
+            if len(self._ids) >= CACHED:
+                self._ids.clear()
+            self._ids[one] = known
+        return known
+
+    def _new(self, one: Row, installed: Installed) -> int:
+        places, why = list[Place](), ""
+        try:
+            places = list(self._places(installed))
+        except Refused as refusal:
+            why = refusal.detail
+        add = self._sqlite.execute(
+            f"insert into package ({_FIELDS}, unordered) values (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            (*one, why),
+        )
+        assert add.lastrowid, "sqlite numbers every row"
+        rows = [(*place, add.lastrowid) for place in places]
+        self._sqlite.executemany("insert or ignore into place values (?, ?, ?, ?, ?)", rows)
+        return add.lastrowid
+
+
+class Change:
+    """What one transaction does to the bitmaps; each is read and written once, at its end."""
+
+    def __init__(self, store: Store) -> None:
+        """Begin with nothing."""
+        self.store = store
+        self._packages: dict[int, Moves] = {}
+        self._members: dict[tuple[str, str], Moves] = {}
+
+    def run(self, statement: str, values: Iterable[Any]) -> int:
+        """Execute one statement; give the id of the row that it made."""
+        return self.store._sqlite.execute(statement, tuple(values)).lastrowid or 0  # noqa: SLF001
+
+    def moved(self, host: int, before: BitMap, after: BitMap) -> None:
+        """Note that a host has other packages than before."""
+        for package in after - before:
+            _move(self._packages, package, host, 0)
+        for package in before - after:
+            _move(self._packages, package, host, 1)
+
+    def joined(self, host: int, kind: str, before: Iterable[str], after: Iterable[str]) -> None:
+        """Note that a host stands in other zones, or has another owner."""
+        old, new = set(before), set(after)
+        for name in new - old:
+            _move(self._members, (kind, name), host, 0)
+        for name in old - new:
+            _move(self._members, (kind, name), host, 1)
+
+    def settle(self) -> None:
+        """Write the bitmaps."""
+        for package, moves in self._packages.items():
+            found = self.store.rows("select hosts from package where id = ?", (package,))
+            hosts = _changed(found[0][0], moves)
+            self.run("update package set hosts = ? where id = ?", (hosts, package))
+        for member, moves in self._members.items():
+            found = self.store.rows("select hosts from member where kind = ? and name = ?", member)
+            hosts = _changed(found[0][0] if found else None, moves)
+            if hosts:
+                self.run("replace into member values (?, ?, ?)", (*member, hosts))
+            else:
+                self.run("delete from member where kind = ? and name = ?", member)
+
+
+def _move(moves: dict[Any, Moves], what: object, host: int, way: int) -> None:
+    both = moves.get(what)
+    if both is None:
+        both = moves[what] = (BitMap(), BitMap())
+    both[way].add(host)
+    both[1 - way].discard(host)
+
+
+def _changed(data: bytes | None, moves: Moves) -> bytes | None:
+    come, gone = moves
+    hosts = (bitmap(data) - gone) | come
+    if not hosts:
+        return None
+    hosts.run_optimize()
+    return hosts.serialize()
+
+
+def installed(row: Row, state: Mapping[int, Any]) -> Installed:
+    """Give a package back; a row is its id and its fields."""
+    number, ecosystem, package, version, arch, source, source_version, provides = row
+    return Installed(
+        ecosystem, package, version, arch, source, state.get(number, "installed"),
+        tuple(json.loads(provides)), source_version,
+    )  # fmt: skip

@@ -3,7 +3,6 @@
 Versions 3.0 and 3.1 are computed here (FIRST, CVSS v3.1 Specification Document, section 7.1 and
 appendix A; 3.0 is rounded as 3.1), 2.0 and 4.0 by the library `cvss`, from the base metrics alone.
 Examples:
-
     CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H                         98
     CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N      93
     AV:N/AC:L/Au:N/C:P/I:P/A:P                    (2.0 has no prefix)    75

@@ -85,7 +85,10 @@ def stream(file: Path, source: str) -> Iterator[bytes]:
     Raises:
         Unusable: `missing`, `unreachable`, `truncated`, `oversized` or `malformed`.
     """
-    left = min(WHOLE, max(SMALL, RATIO * _size(file, source)))
+    size = _size(file, source)
+    if not size:
+        raise Unusable(State.EMPTY, source, "no byte in it")
+    left = min(WHOLE, max(SMALL, RATIO * size))
     try:
         with file.open("rb") as opened:
             for piece in _pieces(opened):

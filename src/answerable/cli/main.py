@@ -23,6 +23,7 @@ from answerable.cli import (
     guard,
     host,
     log,
+    mirror,
     notice,
     people,
 )
@@ -45,6 +46,7 @@ app.add_typer(host.app, name="host")
 app.add_typer(guard.app, name="guard")
 app.add_typer(log.app, name="log")
 app.add_typer(observe, name="observe")
+control.feed.add_typer(mirror.app, name="mirror")
 app.add_typer(control.feed, name="feed")
 app.add_typer(control.inventory, name="inventory")
 app.add_typer(control.exposure, name="exposure")

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuf.api.metadata import Metadata, MetaFile
 
-from answerable.feeds.mirror.writer import Repository, _Hand
+from answerable.feeds.mirror.writer import Repository, Signing, _Hand, digest_of
 from answerable.kernel.canon import Json
 from answerable.kernel.note import ED25519, MLDSA44
 from answerable.keys.sign import Signer
@@ -50,6 +50,11 @@ def roster(people: Iterable[str] = PEOPLE, **days: int) -> Json:
     return {"holders": [hand.key.vkey() for hand in both(*people, SERVER)], "roles": roles}
 
 
+def sign(repository: Repository, role: str, *signers: Signer) -> Signing:
+    """Sign the draft that is there."""
+    return repository.sign(role, signers, digest_of(repository.draft(role)))
+
+
 class Publisher:
     """An honest publisher in a folder."""
 
@@ -58,7 +63,11 @@ class Publisher:
         self.folder = folder
         self.repository = Repository(folder)
         self.repository.draft_root(roster(PEOPLE, **days), NOW)
-        assert self.repository.sign("root", both("dana", "lee")).issued
+        assert self.sign("root", *both("dana", "lee")).issued
+
+    def sign(self, role: str, *signers: Signer) -> Signing:
+        """Sign the draft that is there."""
+        return sign(self.repository, role, *signers)
 
     @property
     def root(self) -> bytes:
@@ -74,7 +83,7 @@ class Publisher:
             (outbox / each).write_bytes(data)
         found = {f"worlds/{name}/{each}": outbox / each for each in given}
         self.repository.draft_targets(found, keep, now)
-        self.repository.sign("targets", both("dana", "lee"))
+        self.sign("targets", *both("dana", "lee"))
         self.repository.issue(both(SERVER), now)
 
     def served(self) -> Files:

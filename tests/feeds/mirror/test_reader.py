@@ -285,7 +285,7 @@ def test_a_thiefs_high_version_is_left_behind_with_his_key(world: World) -> None
     given["holders"][-2:] = [hand.key.vkey() for hand in fresh]
     repository = world.publisher.repository
     repository.draft_root(given, LATER)
-    assert repository.sign("root", both("dana", "sam")).issued
+    assert world.publisher.sign("root", *both("dana", "sam")).issued
     repository.issue(fresh, LATER)
     published = world.read(world.publisher.served())
     assert (published.versions["root"], published.versions["timestamp"]) == (2, 3)
@@ -299,12 +299,12 @@ def test_a_root_is_followed_over_several_versions(world: World) -> None:
         (("ann", "bob"), "ann lee dana bob"),
     ):
         repository.draft_root(roster(people), LATER)
-        done = repository.sign("root", both(*signing.split()))
+        done = world.publisher.sign("root", *both(*signing.split()))
         assert done.issued
     with pytest.raises(Unusable, match="0 of 2 persons"):
         repository.issue(both(SERVER), LATER)  # those who signed the targets are gone
     repository.draft_targets({}, 2, LATER)
-    repository.sign("targets", both("ann", "bob"))
+    world.publisher.sign("targets", *both("ann", "bob"))
     repository.issue(both(SERVER), LATER)
     published = world.read(world.publisher.served())
     assert published.versions["root"] == 3

@@ -7,9 +7,9 @@ import pytest
 
 from answerable.feeds.fetch import Folder
 from answerable.feeds.mirror import reader
-from answerable.feeds.mirror.writer import Repository, Unready, read_roster
+from answerable.feeds.mirror.writer import Repository, Unready, digest_of, read_roster
 from answerable.feeds.source import Unusable
-from tests.feeds.mirror.publisher import DAY, NOW, SERVER, Publisher, both, hands, roster
+from tests.feeds.mirror.publisher import DAY, NOW, SERVER, Publisher, both, hands, roster, sign
 
 WORLDS = [letter * 64 for letter in "abcd"]
 
@@ -25,12 +25,22 @@ def test_people_sign_one_after_the_other(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     drafted = repository.draft_root(roster(), NOW)
     assert (drafted.need, drafted.signed, drafted.issued) == (2, frozenset(), False)
-    first = repository.sign("root", both("lee"))
+    first = sign(repository, "root", *both("lee"))
     assert (first.signed, first.issued) == (frozenset({"lee"}), False)
-    assert repository.sign("root", both("lee")).signed == {"lee"}, "twice counts once"
-    assert not repository.sign("root", hands("sam")[:1]).issued, "half a person is none"
-    assert repository.sign("root", hands("sam")[1:]).issued
+    assert sign(repository, "root", *both("lee")).signed == {"lee"}, "twice counts once"
+    assert not sign(repository, "root", *hands("sam")[:1]).issued, "half a person is none"
+    assert sign(repository, "root", *hands("sam")[1:]).issued
     assert not list(tmp_path.rglob("draft/*.json"))
+
+
+def test_what_was_looked_at_is_signed(tmp_path: Path) -> None:
+    """A draft that was swapped after a person looked at it is not signed."""
+    repository = Repository(tmp_path)
+    repository.draft_root(roster(), NOW)
+    seen = digest_of(repository.draft("root"))
+    repository.draft_root(roster(("mallory", "trudy")), NOW)
+    with pytest.raises(Unready, match="another one by now"):
+        repository.sign("root", both("lee"), seen)
 
 
 def test_only_those_in_the_role_sign(tmp_path: Path) -> None:
@@ -38,9 +48,9 @@ def test_only_those_in_the_role_sign(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     repository.draft_root(roster(), NOW)
     with pytest.raises(Unready, match="mallory"):
-        repository.sign("root", both("mallory"))
+        sign(repository, "root", *both("mallory"))
     with pytest.raises(Unready, match=SERVER):
-        repository.sign("root", both(SERVER))
+        sign(repository, "root", *both(SERVER))
 
 
 def test_the_old_people_let_the_new_ones_in(tmp_path: Path) -> None:
@@ -48,9 +58,9 @@ def test_the_old_people_let_the_new_ones_in(tmp_path: Path) -> None:
     publisher = Publisher(tmp_path / "repo")
     repository = publisher.repository
     repository.draft_root(roster(("ann", "bob")), NOW)
-    assert not repository.sign("root", both("ann", "bob")).issued
-    assert not repository.sign("root", both("lee")).issued
-    assert repository.sign("root", both("dana")).issued
+    assert not sign(repository, "root", *both("ann", "bob")).issued
+    assert not sign(repository, "root", *both("lee")).issued
+    assert sign(repository, "root", *both("dana")).issued
 
 
 def test_the_newest_parts_stay_published(tmp_path: Path) -> None:
@@ -89,7 +99,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(Unready, match="no root yet"):
         repository.draft_targets({}, 2, NOW)
     with pytest.raises(Unready, match="no draft of targets"):
-        repository.sign("targets", both("lee"))
+        repository.sign("targets", both("lee"), "")
     publisher = Publisher(tmp_path / "repo")
     with pytest.raises(Unready, match="nothing is published yet"):
         publisher.repository.issue(both(SERVER), NOW)

@@ -196,14 +196,19 @@ class Repository:
         place = f"draft of {role}"
         return parse(Root, data, place) if role == "root" else parse(Targets, data, place)
 
-    def sign(self, role: str, hands: Sequence[Signer]) -> Signing:
+    def sign(self, role: str, hands: Sequence[Signer], digest: str) -> Signing:
         """Add signatures to a draft; issue it if that makes enough persons.
 
+        Args:
+            digest: of the draft that was looked at (`digest`); exactly that is signed or nothing.
+
         Raises:
-            Unready: no draft, or a key that does not sign this role.
+            Unready: no draft, another draft, or a key that does not sign this role.
             Unusable: `forged`: a draft of a root that breaks a rule.
         """
         metadata = self.draft(role)
+        if digest_of(metadata) != digest:
+            raise Unready(f"the draft of {role} is another one by now: look at it again")
         laws = [self._root()] if self._newest("root") else []
         if role == "root":
             check_root(metadata.signed, "draft of root")
@@ -316,6 +321,11 @@ class Repository:
         beside = file.with_name(f".{file.name}.{os.getpid()}")
         beside.write_bytes(data)
         beside.replace(file)
+
+
+def digest_of(metadata: Metadata[Any]) -> str:
+    """Give the SHA-256 of what is signed, hex; signatures do not change it."""
+    return hashlib.sha256(metadata.signed_bytes).hexdigest()
 
 
 def read_roster(data: bytes) -> Json:

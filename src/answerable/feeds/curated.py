@@ -68,7 +68,10 @@ class Curated:
         ours = [(fact, low) for fact, low in found if fact.package in asked]
         origin = Origin(f"curated/{self.path}", hashlib.sha256(data).hexdigest(), 0, 0)
         bounds = tuple(Bound(fact.text, low) for fact, low in ours if low)
-        return Collected(tuple(fact for fact, _ in ours), (origin,), signed=False, bounds=bounds)
+        return Collected(
+            tuple(fact for fact, _ in ours), (origin,), signed=False, bounds=bounds,
+            kept_by_people=True,
+        )  # fmt: skip
 
     def obtain(self, artefact: Artefact) -> Path | None:
         """Keep no artefacts."""

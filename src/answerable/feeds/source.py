@@ -133,6 +133,8 @@ class Collected:
     Args:
         signed: whether the publisher's signature covers the facts. If so, everybody who asks gets
             the same ones; if not, they move, and attest.py allows for that.
+        kept_by_people: whether people of this party keep the document by hand; their word counts
+            as it is, where what another unsigned source says needs a second voice (agree.py).
     """
 
     facts: tuple[Fact, ...]
@@ -141,6 +143,7 @@ class Collected:
     relations: tuple[Relation, ...] = ()
     bounds: tuple[Bound, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    kept_by_people: bool = False
 
 
 class Source(Protocol):

@@ -19,6 +19,7 @@ from answerable.config import NotConfigured
 from answerable.demo.scenes.founding import CHARTER, POLICY
 from answerable.feeds import candidate, changelog, deb, facts, inrelease, packages, pypi
 from answerable.feeds.curated import Curated
+from answerable.feeds.mirror import crate, reader, writer
 from answerable.feeds.osv import Osv
 from answerable.feeds.source import Unusable
 from answerable.host import apt, shelf, venv, versions
@@ -42,6 +43,7 @@ from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored
 from tests.feeds import archive, test_curated, test_deb, test_osv, test_packages
 from tests.feeds.fakes import MemoryFetch
+from tests.feeds.mirror import publisher, test_crate, test_reader
 from tests.feeds.test_changelog import LOG
 from tests.feeds.test_pypi import GOOD as WHEEL_NAME
 from tests.fuzz import seeds
@@ -168,6 +170,28 @@ def _reply(data: bytes) -> None:
     fresh.read_head(Freshness(FRESH.nonce, FRESH.sent, replies), SIM.state, WEB1, FRESH.sent)
 
 
+def _mirror(path: str) -> Run:
+    root, files = test_reader.seed()
+    return lambda data, _folder: reader.follow(
+        MemoryFetch({**files, path: data}), {"root": root}, publisher.NOW
+    )
+
+
+def _kept(data: bytes, _folder: Path) -> None:
+    root, files = test_reader.seed()
+    reader.follow(MemoryFetch(files), {"root": root, "timestamp": data}, publisher.NOW)
+
+
+def _crate(data: bytes, folder: Path) -> None:
+    carried = crate.Crate(_file(data, folder, "x.crate"))
+    for name in test_crate.FILES:
+        carried.get(name, 4096)
+
+
+def _roster(data: bytes, folder: Path) -> None:
+    writer.Repository(folder).draft_root(writer.read_roster(data), publisher.NOW)
+
+
 def _texts(parse: Callable[[str], object]) -> Run:
     return lambda data, _folder: parse(_text(data))
 
@@ -289,6 +313,22 @@ FEEDS = [
     Target("fact", _texts(facts.read), [text.encode() for text in seeds.FACTS]),
     Target("wheel name", _texts(pypi.wheel), [WHEEL_NAME.encode()], ()),
 ]
+MIRRORS = [
+    Target("TUF root", _bytes(reader.read_root), [test_reader.seed()[0]], (Unusable,)),
+    *(
+        Target(f"TUF {path}", _mirror(path), [test_reader.seed()[1][path]], (Unusable,))
+        for path in sorted(test_reader.seed()[1])
+        if path.startswith("metadata/")
+    ),
+    Target(
+        "TUF, kept",
+        _kept,
+        [test_reader.seed()[1]["metadata/timestamp.json"]],
+        (Unusable,),
+    ),
+    Target("crate", _crate, [test_crate.GOOD], (Unusable,)),
+    Target("roster", _roster, _json(publisher.roster()), (Unusable, writer.Unready)),
+]
 HOSTS = [
     Target("bundle list", _listed, [seeds.LISTED_BUNDLES], (HttpUnavailable,)),
     Target("settings", _settings, _json(seeds.SETTINGS), (HomeUnavailable, ServiceFailed)),
@@ -322,5 +362,5 @@ OTHERS = [
     Target("charter in YAML", _rules, [seeds.yaml(CHARTER)], (NotConfigured, NotWritten, Refused)),
     Target("authorization in YAML", _policy, [seeds.yaml(POLICY)], (NotConfigured, NotWritten)),
 ]
-TABLE = [*KERNEL, *LOGS, *GUARDS, *FEEDS, *HOSTS, *OTHERS]
+TABLE = [*KERNEL, *LOGS, *GUARDS, *FEEDS, *MIRRORS, *HOSTS, *OTHERS]
 """Every target."""

@@ -119,6 +119,9 @@ def test_a_roster_is_read_strictly(tmp_path: Path) -> None:
         repository.draft_root({"holders": []}, NOW)
     with pytest.raises(Unready, match="key"):
         repository.draft_root({**given, "holders": ["lee+00000000+AA=="]}, NOW)
+    for days in (0, 1 << 50):
+        with pytest.raises(Unready, match="`days` are"):
+            repository.draft_root(roster(root=days), NOW)
     lonely = roster()
     lonely["roles"]["root"]["persons"] = 1
     with pytest.raises(Unusable, match="rule 6"):

@@ -67,7 +67,8 @@ ROSTER = {
 }
 """Who signs what: verifier keys (their names are the holders'), and per role its holders, how many
 of them sign, and for how many days its metadata is good."""
-DAY = 86_400
+DAY, LONGEST = 86_400, 3_650
+"""Seconds of a day; most days that metadata is good for."""
 
 
 class Unready(Unavailable):
@@ -149,6 +150,8 @@ class Repository:
         try:
             if not conforms(roster, ROSTER):
                 raise Unready("no roster: it has `holders` and `roles` (docs/spec/mirror.md)")
+            if not all(0 < role["days"] <= LONGEST for role in roster["roles"].values()):
+                raise Unready(f"`days` are 1 to {LONGEST}")
             keys = [tuf_key(parse_vkey(text)) for text in roster["holders"]]
         except Refused as refusal:
             raise Unready(f"a holder's key: {refusal.detail}") from refusal

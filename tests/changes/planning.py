@@ -6,7 +6,7 @@ from dataclasses import replace
 from answerable.changes.build import Fleet, Judgement, Mandate, Services, build
 from answerable.changes.plan import Plan
 from answerable.exposure.match import Known, match
-from answerable.exposure.rank import rank
+from answerable.exposure.rank import Context, rank
 from answerable.inventory.installed import Inventory
 from answerable.kernel.canon import Json
 from tests.exposure.fleet import host, known
@@ -45,7 +45,7 @@ def plan(
     """Match, rank and build."""
     hosts = hosts or [host("web1")]
     facts = facts or known()
-    ranked = rank(match(facts, hosts, unknown).exposures, {})
+    ranked = rank(match(facts, hosts, unknown).exposures, Context())
     fleet = Fleet(hosts, {each.host: services for each in hosts}, unknown)
     return build(replace(MANDATE, hosts=most, **mandate), fleet, ranked, facts, judged)  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ import pytest
 from answerable.changes.build import Fleet, Judgement, Mandate, Services, build
 from answerable.changes.plan import Noticed, Plan, Terms, bundle
 from answerable.exposure.match import Known, Snapshot, match
-from answerable.exposure.rank import rank
+from answerable.exposure.rank import Context, rank
 from answerable.feeds.candidate import Candidate, propose
 from answerable.feeds.facts import Fact
 from answerable.feeds.source import Relation
@@ -56,7 +56,7 @@ class Story:
             self.sim.fleet, "planner1", "ssl", "authorization", "urgent", (1, 2, 9), 15
         )  # fmt: skip
         services = {name: Services(("nginx.service",), ("http",)) for name in HOSTS}
-        ranked = rank(match(self.known, hosts, []).exposures, {})
+        ranked = rank(match(self.known, hosts, []).exposures, Context())
         return build(mandate, Fleet(hosts, services), ranked, self.known, _judge)
 
     def _inventory(self, name: str) -> Inventory:

@@ -28,7 +28,7 @@ from answerable.changes.plan import read as read_plan
 from answerable.config import NotConfigured, Party, read_bytes, write_private
 from answerable.exposure import keys
 from answerable.exposure.match import Known, Snapshot, match
-from answerable.exposure.rank import Ranked, rank
+from answerable.exposure.rank import Context, Ranked, rank
 from answerable.feeds import candidate as candidates
 from answerable.feeds import release
 from answerable.feeds.candidate import Candidate, NoCandidate, propose
@@ -206,7 +206,8 @@ class Planning:
         known = Known(self.snapshots(self.logs.state.newest.values()))
         inventories, unknown = self._kept()
         matched = match(known, inventories, unknown)
-        ranked = rank(matched.exposures, self.party.settings.get("weights", {}))
+        context = Context(clock(), self.party.settings.get("weights", {}))
+        ranked = rank(matched.exposures, context)
         return known, ranked, inventories, unknown
 
     def plan(self, wish: Wish) -> Plan:

@@ -31,8 +31,10 @@ from answerable.feeds import cvss
 
 VERSION = "publication/1"
 """Name of this set of features; a model names the one it was trained on."""
-TEXT = 4_096
+TEXT = 2_000
 """How much of title and description is searched, characters."""
+MANY = 20
+"""From so many references on, there are many; publications keep no more (feeds/publication.py)."""
 Value = int | str | None
 Features = Mapping[str, Value]
 
@@ -137,7 +139,7 @@ def features(flaw: Flaw, listings: Listings) -> dict[str, Value]:
         "vendor_kev": listings.before(at, "v", vendor) if at else None,
         "product_kev": listings.before(at, "p", vendor, product) if at else None,
         "cna_kev": listings.before(at, "c", cna) if at else None,
-        "refs": flaw.references if flaw.references >= 0 else None,
+        "refs": min(flaw.references, MANY) if flaw.references >= 0 else None,
         "words": len(text.split()) if flaw.description else None,
         "lag": _lag(flaw),
         **{f"cwe_{cwe}": int(f"CWE-{cwe}" in named) if named else None for cwe in CWES},

@@ -182,10 +182,11 @@ class Model:
     def changes(self, said: Features) -> Iterator[Change]:
         """Give for each feature the value nearest in score that would change the band, if any."""
         now = self.score(said)
-        for feature in sorted({axis.feature for term in self.terms for axis in term.axes}):
+        for feature, terms in self._by_feature.items():
+            rest = now - sum(term.score(said) for term in terms)
             best: Change | None = None
-            for value, spelled in self._alternatives(feature):
-                score = self.score({**said, feature: value})
+            for value, spelled in _alternatives(feature, terms):
+                score = rest + sum(term.score({**said, feature: value}) for term in terms)
                 band = self.band(score)
                 nearer = best is None or abs(score - now) < abs(best.score - now)
                 if band != self.band(now) and nearer:
@@ -193,14 +194,23 @@ class Model:
             if best:
                 yield best
 
-    def _alternatives(self, feature: str) -> Iterator[tuple[Value, str]]:
-        seen = set()
-        for axis in (a for term in self.terms for a in term.axes if a.feature == feature):
-            for place in range(axis.places - 1):
-                value = _value(axis, place)
-                if value not in seen:
-                    seen.add(value)
-                    yield value, axis.spelled(place)
+    @cached_property
+    def _by_feature(self) -> Mapping[str, list[Term]]:
+        names = sorted({axis.feature for term in self.terms for axis in term.axes})
+        return {
+            name: [term for term in self.terms if name in {axis.feature for axis in term.axes}]
+            for name in names
+        }
+
+
+def _alternatives(feature: str, terms: Sequence[Term]) -> Iterator[tuple[Value, str]]:
+    seen = set()
+    for axis in (axis for term in terms for axis in term.axes if axis.feature == feature):
+        for place in range(axis.places - 1):
+            value = _value(axis, place)
+            if value not in seen:
+                seen.add(value)
+                yield value, axis.spelled(place)
 
 
 def _value(axis: Axis, place: int) -> Value:

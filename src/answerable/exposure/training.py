@@ -65,7 +65,7 @@ def fit(prepared: Prepared, jobs: int = 1) -> tuple[Model, str]:
     names = list(prepared.rows[0][0])
     words = {name: _words(prepared.rows, name) for name in names}
     frame = pd.DataFrame({name: _column(prepared.rows, name, words[name]) for name in names})
-    kinds = ["nominal" if words[name] else "continuous" for name in names]
+    kinds = ["continuous" if words[name] is None else "nominal" for name in names]
     recipe = prepared.recipe
     if recipe.epsilon_thousandths:
         bounds = {n: (0.0, LARGEST) for n, kind in zip(names, kinds, strict=True)
@@ -88,14 +88,14 @@ def fit(prepared: Prepared, jobs: int = 1) -> tuple[Model, str]:
     return model, manifest
 
 
-def _words(rows: Sequence[Row], name: str) -> tuple[str, ...]:
+def _words(rows: Sequence[Row], name: str) -> frozenset[str] | None:
+    """Give the words of a feature that has words."""
     counts = Counter(value for said, _ in rows if isinstance(value := said[name], str))
-    return tuple(sorted(word for word, count in counts.items() if count >= FEW))
+    return frozenset(word for word, count in counts.items() if count >= FEW) if counts else None
 
 
-def _column(rows: Sequence[Row], name: str, words: tuple[str, ...]) -> list[Any]:
-    known = frozenset(words)
-    if not known:
+def _column(rows: Sequence[Row], name: str, known: frozenset[str] | None) -> list[Any]:
+    if known is None:
         return [math.nan if said[name] is None else float(said[name]) for said, _ in rows]  # type: ignore[arg-type]
     return [_shown(said[name], known) for said, _ in rows]
 
@@ -141,7 +141,9 @@ def _axis(name: str, bins: Any) -> tuple[Axis, list[int]]:  # noqa: ANN401
     if isinstance(bins, dict):
         words = sorted((word for word in bins if word != OTHER), key=lambda word: bins[word])
         last = bins.get(OTHER, len(set(bins.values())) + 1)
-        return Axis(name, (), tuple(words)), [0, *(bins[word] for word in words), last]
+        # Without words an axis still tells whether anything was said.
+        middle = [bins[word] for word in words] or [last]
+        return Axis(name, (), tuple(words)), [0, *middle, last]
     # Values are whole numbers, so a cut at 6.5 is one at 7; two cuts may fall together.
     cuts = [math.ceil(cut) for cut in bins]
     places = [0]

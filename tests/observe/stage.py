@@ -24,6 +24,7 @@ from answerable.observe.look import Place, Sight, dpkg
 from answerable.observe.memory import Memory
 from answerable.observe.observer import Observer, Ports, Watched
 from answerable.observe.plans import Planned, PlanWithheld, read_plan
+from answerable.observe.posture import posture
 from tests.simulator import DAY, GUARDS, NEW, OLD, RINGS, Simulator
 from tests.simulator.keys import signer
 from tests.simulator.log import cosigned_note
@@ -169,7 +170,8 @@ class Stage:
         }
         given = {"authority": self.authority, "report": self.report, "plans": self.plan,
                  "look": self.look, "submit": self.submit,
-                 "clock": lambda: self.sim.now}  # fmt: skip
+                 "clock": lambda: self.sim.now,
+                 "posture": lambda place: posture(place.root)}  # fmt: skip
         return Observer(Ports(**{**given, **ports}), signer(name), law, hosts, memory)
 
     def plan(self, _: str, notice: Json) -> list[Planned]:

@@ -273,3 +273,21 @@ def test_stranger_is_no_observer(stage: Stage) -> None:
     """A key that the charter does not name observes nothing."""
     with pytest.raises(NotAnObserver):
         stage.observer("web1")
+
+
+def test_patch_that_weakens_the_host_is_no_success(stage: Stage) -> None:
+    """A true report of a change that also left a setuid program: a finding, and the ring stays."""
+    observer = stage.observer()
+    stage.watch(observer)
+    program = stage.folder / "web1/opt/own"
+    program.parent.mkdir()
+    program.touch()
+    program.chmod(0o4755)
+    stage.done("web1")
+    stage.watch(observer)
+    assert [f["kind"] for f in stage.told("finding")] == ["posture_weakened"]
+    assert "opt/own" in stage.told("finding")[0]["detail"]
+    assert [o["result"] for o in stage.told("observation")] == ["failed"]
+    stage.sim.now += 10 * SOAK
+    stage.watch(observer)
+    assert not stage.sim.state.notices[stage.notice]["advances"]

@@ -30,6 +30,7 @@ from answerable.observe.look import KINDS, Place, look
 from answerable.observe.memory import Memory
 from answerable.observe.observer import Observer, Ports, Watched
 from answerable.observe.plans import Planned, fetch
+from answerable.observe.posture import posture
 
 SECONDS = 5.0
 """How long a health answer may take, seconds."""
@@ -82,6 +83,7 @@ def make_observer(party: Party, client: httpx.Client, probing: httpx.Client) -> 
         look=lambda place: look(place, probing),
         submit=lambda name, entry: submit(client, f"{log}/{name}", [entry]),
         clock=clock,
+        posture=lambda place: posture(place.root) if place.kind == "dpkg" else None,
     )
     memory = Memory.load(party.directory / "observer.json")
     signer = load_key(party.key("observer"))

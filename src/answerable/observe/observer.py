@@ -15,11 +15,15 @@ Each `look_around` follows both logs and then, order by order of every plan that
    host of the ring is looked at again; if all are well: `advance` for ring k+1. A host that is not,
    for `LOOKS` looks, is an `observation`, failed, and the ring never advances.
 
+6. A host whose order is done or undone as it says, and whose posture is weaker than when this
+   observer last looked (drift.py), in a way that no effect of the authorization announced:
+   `observation`, failed, and `finding` `posture_weakened`.
+
 Nothing is said twice: what was said is read from the logs themselves, so the observer may be killed
 anywhere. An observer only says what it saw; that f+1 of them must agree, and what follows from it,
 is for hosts and people.
 
-Left out: posture, decoys, drills, audit agents.
+Left out: decoys, drills, audit agents.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,11 +40,13 @@ from answerable.kernel.verify import Enrolled
 from answerable.keys.sign import Signer, sign_note, statement_text
 from answerable.ledger.client import Source
 from answerable.ledger.enrolments import host_key
+from answerable.observe.baseline import Baselines
 from answerable.observe.follow import Authority, Record, Reports
 from answerable.observe.judge import Due, Said, Verdict, due, judge
 from answerable.observe.look import Place, Sight, Unseen
 from answerable.observe.memory import Memory
 from answerable.observe.plans import Planned
+from answerable.observe.posture import Posture
 
 LOOKS = 3
 """Looks in a row that must contradict a host before it is said."""
@@ -64,7 +70,8 @@ class Ports:
     """What an observer reaches.
 
     `plans`: (notice's leaf hash, its body) -> orders. `look`: raises `Unseen`. `submit`: (log,
-    entry), raises `Refused` or `Unavailable`. `clock`: POSIX seconds.
+    entry), raises `Refused` or `Unavailable`. `clock`: POSIX seconds. `posture`: of a host's disk,
+    None for an environment that has none; raises `Unseen`.
     """
 
     authority: Source
@@ -73,6 +80,7 @@ class Ports:
     look: Callable[[Place], Sight]
     submit: Callable[[str, bytes], Any]
     clock: Callable[[], int]
+    posture: Callable[[Place], Posture | None]
 
 
 class _Subject(NamedTuple):
@@ -107,6 +115,7 @@ class Observer:
         if kind != "observer":
             raise NotAnObserver(f"no observer of the charter has the key `{signer.key.vkey()}`")
         self.reports = Reports(ports.report, memory.start, memory.report)
+        self._baselines = Baselines(memory.path.parent / "postures", ports.posture)
         self.trouble: list[str] = []
         self._remembered = memory.authority
         self._plans: dict[str, Sequence[Planned]] = {}
@@ -125,6 +134,7 @@ class Observer:
             Unavailable: if a log cannot be read now.
         """
         self.trouble = []
+        self._meet()
         head = self.authority.follow(self._remembered)
         seen, records = self.reports.follow(self.authority, self._keys())
         self._remembered = None
@@ -136,6 +146,14 @@ class Observer:
                 self._watch(subject)
             self._rings(notice, subjects, seen)
         self._remember(head)
+
+    def _meet(self) -> None:
+        """Take the posture of every host that this observer has not looked at before."""
+        for name, watched in self._hosts.items():
+            try:
+                self._baselines.first(name, watched.place)
+            except Unseen as error:
+                self.trouble.append(f"`{name}`: {error}")
 
     def _keys(self) -> dict[Key, Signatory]:
         """Give the keys of watched hosts whose enrolment stands in the log."""
@@ -196,8 +214,29 @@ class Observer:
         self._doubts.pop(key, None)
         if claim.claim == "failed":
             self._fail(subject, claim, verdict.cause, verdict.detail)
+        elif (weakened := self._weakened(subject)) is not None:
+            self._conclude(subject, claim, weakened)
+
+    def _weakened(self, subject: _Subject) -> str | None:
+        """Say how the host's posture is weaker; None if it cannot be looked at now."""
+        state = self.authority.state
+        name = state.notices[subject.notice]["body"]["authorization"]
+        grant = state.authorizations.get(name)
+        announced = grant["body"]["effects"] if grant else ()
+        try:
+            return self._baselines.weaker(subject.host, self._hosts[subject.host].place, announced)
+        except Unseen as error:
+            self.trouble.append(f"`{subject.host}`: {error}")
+            return None
+
+    def _conclude(self, subject: _Subject, claim: Due, weakened: str) -> None:
+        if weakened:
+            self._observe(subject, claim.change, "failed", {"detail": f"posture: {weakened}"})
+            self._find("posture_weakened", subject, claim, weakened)
         else:
             self._observe(subject, claim.change, "succeeded", {"versions": dict(claim.expected)})
+        # Only now: who is killed before it was said must find it again.
+        self._baselines.keep(subject.host)
 
     def _settled(self, subject: _Subject, claim: Due) -> bool:
         mine = self._mine.get(subject.key, {})

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.inventory.dpkg import installed, read
+from answerable.inventory.dpkg import found, installed, present, read
 from answerable.inventory.installed import Unreadable
+from answerable.inventory.tree import Folder
 from tests.feeds.mangle import mangled
 
 
@@ -40,6 +41,35 @@ def test_what_is_there_is_read() -> None:
     }  # fmt: skip
     assert (rows["libssl3"].source, rows["libssl3"].arch) == ("openssl", "amd64")
     assert rows["exim4"].provides == ("default-mta", "mail-transport-agent")
+
+
+def test_the_source_package_keeps_its_own_version() -> None:
+    """Advisories of sources are matched with the source's version, not with the binary's."""
+    more = "Source: gcc-12 (12.2.0-14)\n"
+    data = STATUS + b"\n" + _stanza("libgcc-s1", "1:12.2.0-14", OK, more=more).encode()
+    rows = {row.package: row for row in read(data, "debian:12")}
+    assert (rows["libgcc-s1"].source, rows["libgcc-s1"].source_version) == ("gcc-12", "12.2.0-14")
+    assert rows["libssl3"].source_version == ""
+
+
+def test_a_foreign_package_is_a_gap(tmp_path: Path) -> None:
+    """What would stand twice is listed as unmatched, not silently dropped."""
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_bytes(STATUS)
+    (gap,) = found(Folder(tmp_path), "debian:12").gaps
+    assert gap.name == "libssl3:i386 3.0.20-1~deb12u2"
+
+
+def test_an_image_without_dpkg_is_read(tmp_path: Path) -> None:
+    """Distroless images have one stanza a file, without a state."""
+    folder = tmp_path / "var/lib/dpkg/status.d"
+    folder.mkdir(parents=True)
+    for name in ("libssl3", "tzdata"):
+        stanza = _stanza(name, "1.0-1", OK).replace(f"Status: {OK}\n", "")
+        (folder / name).write_text(stanza)
+    (folder / "libssl3.md5sums").write_text("not a stanza")
+    assert present(Folder(tmp_path))
+    assert [row.package for row in installed(tmp_path, "debian:12")] == ["libssl3", "tzdata"]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Packages of a Debian root, from dpkg's own status file.
 
-Form: `var/lib/dpkg/status`, deb822 stanzas (dpkg(1)); `Status` is want, error flag, state. Rules:
-only stanzas whose state says that files are there count; `hold` is kept as a wish of whoever runs
-the host; half installed states are kept as broken. A stanza with a state but no version is damage.
+Form: `var/lib/dpkg/status`, deb822 stanzas (dpkg(1)); `Status` is want, error flag, state. Images
+without dpkg itself have one stanza a file in `var/lib/dpkg/status.d`, without a state. Rules: only
+stanzas whose state says that files are there count; `hold` is kept as a wish of whoever runs the
+host; half installed states are kept as broken. A stanza with a state but no version is damage.
+`Source` names the source package, and its version where that is another: `gcc-12 (12.2.0-14)`.
+A package of a foreign architecture is a `Gap`, since its name would stand twice.
 
-Left out: packages of a foreign architecture (their names would stand twice).
+Left out: whether files are still what dpkg put there (`dpkg --verify` looks at those).
 """
 
 import re
@@ -12,16 +15,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from answerable.host import versions
-from answerable.inventory.installed import Installed, State, Unreadable
+from answerable.inventory.installed import Found, Gap, Installed, State, Unreadable, gathered
+from answerable.inventory.tree import Folder, Tree
 from answerable.kernel.errors import Refused
 
 STATUS = 256 << 20
 """Largest status file that is read, bytes."""
+STANZA = 1 << 20
+"""Largest file of `status.d`, bytes."""
+FILE, FILES = "var/lib/dpkg/status", "var/lib/dpkg/status.d"
 _THERE = ("installed", "unpacked", "half-configured", "half-installed", "triggers-awaited",
           "triggers-pending")  # fmt: skip
 _WHOLE = ("installed", "triggers-awaited", "triggers-pending")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,127}")
 _ARCH = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_SOURCE = re.compile(r"([a-z0-9][a-z0-9+.-]{1,127})(?: \(([^()\s]{1,255})\))?")
+_ALONE = "install ok installed"
 
 
 def installed(root: Path, ecosystem: str) -> tuple[Installed, ...]:
@@ -30,15 +39,29 @@ def installed(root: Path, ecosystem: str) -> tuple[Installed, ...]:
     Raises:
         Unreadable: missing, damaged or too large.
     """
-    file = root / "var/lib/dpkg/status"
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(STATUS + 1)
-    except OSError as error:
-        raise Unreadable(f"`{file}`: {error.strerror}; is this a Debian root?") from error
-    if len(data) > STATUS:
-        raise Unreadable(f"`{file}` has more than {STATUS} bytes")
-    return read(data, ecosystem)
+    return found(Folder(root), ecosystem).packages
+
+
+def found(tree: Tree, ecosystem: str) -> Found:
+    """Read what is installed in a root.
+
+    Raises:
+        Unreadable: missing, damaged or too large.
+    """
+    status = tree.read(FILE, STATUS)
+    alone = [name for name in tree.names(FILES) if not name.endswith(".md5sums")]
+    if status is None and not alone:
+        raise Unreadable(f"`{tree}` has no `{FILE}`; is this a Debian root?")
+    rows = list(_rows(status.decode(errors="replace"), ecosystem)) if status else []
+    for name in alone:
+        stanza = (tree.read(f"{FILES}/{name}", STANZA) or b"").decode(errors="replace")
+        rows += _rows(f"Status: {_ALONE}\n{stanza.strip()}", ecosystem)
+    return _native(rows)
+
+
+def present(tree: Tree) -> bool:
+    """Tell whether a root has a database of dpkg's."""
+    return "status" in tree.names("var/lib/dpkg") or bool(tree.names(FILES))
 
 
 def read(status: bytes, ecosystem: str) -> tuple[Installed, ...]:
@@ -47,12 +70,20 @@ def read(status: bytes, ecosystem: str) -> tuple[Installed, ...]:
     Raises:
         Unreadable: not a status file, or no package in it.
     """
-    rows = list(_rows(status.decode(errors="replace"), ecosystem))
+    return _native(list(_rows(status.decode(errors="replace"), ecosystem))).packages
+
+
+def _native(rows: list[Installed]) -> Found:
     native = next((row.arch for row in rows if row.package == "dpkg"), "")
-    kept = {row.package: row for row in rows if row.arch in (native, "all") or not native}
-    if not kept:
+    own = {row.package: row for row in rows if row.arch in (native, "all") or not native}
+    if not own:
         raise Unreadable("a status file without an installed package")
-    return tuple(kept[name] for name in sorted(kept))
+    gaps = (
+        Gap(f"{row.package}:{row.arch} {row.version}", f"of another architecture than `{native}`")
+        for row in rows
+        if native and row.arch not in (native, "all")
+    )
+    return gathered((*own.values(), *gaps))
 
 
 def _rows(text: str, ecosystem: str) -> Iterator[Installed]:
@@ -72,9 +103,12 @@ def _rows(text: str, ecosystem: str) -> Iterator[Installed]:
         state: State = "installed" if status[2] in _WHOLE else "broken"
         if status[0] == "hold" and state == "installed":
             state = "held"
-        source = fields.get("Source", name).split(" ")[0]
+        source = _SOURCE.fullmatch(fields.get("Source", name))
+        if not source:
+            raise Unreadable(f"`{name}` names no sound source package")
+        made = source[2] if source[2] and source[2] != version else ""
         provides = tuple(_names(fields.get("Provides", "")))
-        yield Installed(ecosystem, name, version, arch, source, state, provides)
+        yield Installed(ecosystem, name, version, arch, source[1], state, provides, made)
 
 
 def _fields(stanza: str) -> dict[str, str]:

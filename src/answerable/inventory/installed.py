@@ -9,6 +9,7 @@ Left out: how rows come to the fleet's store (it takes them from anywhere; who s
 caller's question).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +64,18 @@ class Found:
 
     packages: tuple[Installed, ...]
     gaps: tuple[Gap, ...] = ()
+
+
+def gathered(rows: Iterable[Installed | Gap]) -> Found:
+    """Put rows in order, each package once; the first of two that say the same wins."""
+    packages: dict[tuple[str, str, str, str], Installed] = {}
+    gaps: dict[Gap, None] = {}
+    for row in rows:
+        if isinstance(row, Gap):
+            gaps[row] = None
+        else:
+            packages.setdefault((row.ecosystem, row.package, row.version, row.arch), row)
+    return Found(tuple(packages[key] for key in sorted(packages)), tuple(gaps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,26 @@
 """An attester: what it vouches for, and what it names instead."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from answerable.feeds.attest import Abstained, Agreed, Disagreed, Verdict, attest
+from answerable.feeds.agree import gather
+from answerable.feeds.attest import Abstained, Agreed, Disagreed, Own, Stopped, Verdict, attest
 from answerable.feeds.candidate import Candidate, propose
 from answerable.feeds.facts import URGENCIES, Fact
+from answerable.feeds.rows import Row
+from answerable.feeds.shock import Kind, Shock
 from answerable.feeds.source import State
+from answerable.feeds.world import Worlds
 from tests.feeds.fakes import MemorySource, advisory, artefact
+from tests.feeds.worlds import NOON, claim, document, given, span
 
-SIGNED = (advisory(), artefact())
+PLAIN = advisory()
+SIGNED = (PLAIN, artefact())
 MOVING = advisory("flask", "2.3.1", ecosystem="pypi", urgency="high", cvss=75)
 PACKAGES = ["flask", "openssl"]
 
@@ -23,9 +31,14 @@ def _candidate(*facts: Fact) -> Candidate:
     return made
 
 
-def _verdict(candidate: Candidate, signed: object = SIGNED, moving: object = (MOVING,)) -> Verdict:
+def _verdict(
+    candidate: Candidate,
+    signed: object = SIGNED,
+    moving: object = (MOVING,),
+    own: Own | None = None,
+) -> Verdict:
     sources = [MemorySource(signed), MemorySource(moving, signed=False)]  # type: ignore[arg-type]
-    return attest(candidate, sources, 0)
+    return attest(candidate, sources, 0, own or Own())
 
 
 def test_equal_facts_are_vouched_for() -> None:
@@ -63,7 +76,7 @@ def test_a_moving_fact_may_be_missing() -> None:
     assert isinstance(_verdict(_candidate(*SIGNED)), Agreed)
 
 
-@given(st.sampled_from(URGENCIES), st.integers(-1, 100), st.booleans())
+@examples(st.sampled_from(URGENCIES), st.integers(-1, 100), st.booleans())
 def test_a_moving_fact_raises_automation_no_more_than_mine(
     urgency: str,
     cvss: int,
@@ -103,3 +116,81 @@ def test_without_my_own_sources_i_say_nothing() -> None:
     verdict = attest(_candidate(*SIGNED), [broken], 0)
     assert isinstance(verdict, Abstained)
     assert [problem.state for problem in verdict.problems] == [State.EXPIRED]
+
+
+SHOCK = Shock(Kind.COLLAPSE, "kev", "claims", "900 of 1000 are no longer there")
+LISTED = "CVE-2026-0001"
+
+
+def _own(home: Path, *rows: Row) -> Own:
+    world = Worlds(home).build(given(document("d", list(rows))), NOON)
+    return Own(gather=lambda facts: gather(world.folder, facts, NOON))
+
+
+def test_a_shock_stops_the_attester() -> None:
+    """While its own world has moved strangely, a guard vouches for nothing."""
+    verdict = _verdict(_candidate(*SIGNED, MOVING), own=Own(shocks=(SHOCK,)))
+    assert verdict == Stopped("feed", (SHOCK,))
+
+
+def test_a_signed_fact_may_say_what_my_world_agrees_on(tmp_path: Path) -> None:
+    """What two channels add to the publisher's word is vouched for, and so is the plain word."""
+    own = _own(tmp_path, claim("kev", LISTED), claim("nvd", LISTED))
+    listed = replace(PLAIN, exploited=True)
+    for fact in (PLAIN, listed):
+        assert isinstance(_verdict(_candidate(fact, SIGNED[1]), moving=(), own=own), Agreed)
+
+
+def test_a_signed_fact_that_says_more_than_my_world_is_named(tmp_path: Path) -> None:
+    """One channel's word, taken for agreed by the control plane, is not vouched for."""
+    listed = replace(PLAIN, exploited=True)
+    for own in (Own(), _own(tmp_path, claim("kev", LISTED))):
+        verdict = _verdict(_candidate(listed, SIGNED[1]), moving=(), own=own)
+        assert isinstance(verdict, Disagreed)
+        assert verdict.facts == (listed.text,)
+
+
+def test_an_unsigned_fix_that_my_world_does_not_confirm_is_named(tmp_path: Path) -> None:
+    """A guard's own unsigned source is not enough for a fix version, if it keeps a world."""
+    alone = _own(tmp_path / "a", span(advisory=MOVING.id, fixed="2.3.1"))
+    verdict = _verdict(_candidate(*SIGNED, replace(MOVING, cvss=-1, urgency="unknown")), own=alone)
+    assert isinstance(verdict, Disagreed)
+    both = _own(tmp_path / "b", *(span(c, MOVING.id, "2.3.1") for c in ("osv/pypi", "ghsa")))
+    verdict = _verdict(_candidate(*SIGNED, replace(MOVING, cvss=-1, urgency="unknown")), own=both)
+    assert isinstance(verdict, Agreed)
+
+
+@pytest.mark.parametrize("less", [{"urgency": "low"}, {"cvss": 10}])
+def test_what_stands_is_not_lowered(less: dict[str, Any]) -> None:
+    """A calmer fact for what was released before is for people to release."""
+    own = Own(standing=_candidate(*SIGNED, MOVING))
+    verdict = _verdict(_candidate(*SIGNED, replace(MOVING, **less)), own=own)
+    assert isinstance(verdict, Disagreed)
+    assert verdict.facts == (MOVING.text,)
+    assert isinstance(_verdict(_candidate(*SIGNED, MOVING), own=own), Agreed)
+
+
+def test_an_unsigned_fact_that_stands_may_not_be_left_out() -> None:
+    """A record that vanishes from a moving source goes on counting until people say otherwise."""
+    standing = _candidate(*SIGNED, MOVING)
+    verdict = _verdict(_candidate(*SIGNED), moving=(), own=Own(standing=standing))
+    assert isinstance(verdict, Disagreed)
+    assert verdict.facts == (MOVING.text,)
+    assert "lowered" in verdict.reason
+
+
+def test_a_publisher_may_take_back_its_own_signed_word() -> None:
+    """A version that left the signed index leaves the snapshot as well."""
+    old = advisory("openssl", "3.0.21-1")
+    standing = _candidate(*SIGNED, old, MOVING)
+    own = Own(standing=standing)
+    assert isinstance(_verdict(_candidate(*SIGNED, MOVING), own=own), Agreed)
+
+
+def test_what_was_raised_before_stays_raised() -> None:
+    """An exploited flaw that leaves every catalogue stays exploited until people release less."""
+    raised = replace(PLAIN, exploited=True)
+    own = Own(standing=_candidate(raised, SIGNED[1]))
+    verdict = _verdict(_candidate(*SIGNED), moving=(), own=own)
+    assert isinstance(verdict, Disagreed)
+    assert verdict.facts == (raised.text,)

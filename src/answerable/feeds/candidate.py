@@ -11,7 +11,8 @@ Canonical JSON of one object:
 Rules: normalising is deterministic. Facts are sorted by their UTF-8 bytes and stand once; `root` is
 the RFC 6962 root over them. Only facts are attested; bounds, relations and gaps are hints that a
 planner may use and a host never sees. A feed of which any source is unusable gives no candidate,
-and says why for each; nor does one without a single fact.
+and says why for each; nor does one without a single fact. Where a party keeps a world (world.py),
+facts are stated as far as they are agreed (agree.py); what is not is a gap.
 
 Left out: keeping old candidates apart from new ones (the released root says which counts).
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
+from answerable.feeds.agree import Gather, agreed
 from answerable.feeds.facts import Advisory, Artefact, Fact, leaf
 from answerable.feeds.facts import read as read_fact
 from answerable.feeds.source import (
@@ -139,11 +141,20 @@ def _origin(origin: Origin) -> dict[str, str | int]:
 
 
 def propose(
-    feed: str, sources: Sequence[Source], packages: Iterable[str], now: int
+    feed: str,
+    sources: Sequence[Source],
+    packages: Iterable[str],
+    now: int,
+    gather: Gather | None = None,
 ) -> Candidate | NoCandidate:
-    """Ask every source about these packages and normalise what they say."""
+    """Ask every source about these packages and normalise what they say.
+
+    Args:
+        gather: gives what is believed about facts; none where no world is kept.
+    """
     asked = tuple(sorted(set(packages)))
     collected, problems = collect_all(sources, asked, now)
+    collected = believed(collected, gather)
     facts = {fact.text.encode(): fact for each in collected for fact in each.facts}
     if not problems and not facts:
         problems = (Problem(State.EMPTY, feed, "no fact about any package that was asked for"),)
@@ -173,6 +184,14 @@ def collect_all(
         except Unusable as failure:
             problems.append(Problem(failure.state, failure.source, failure.detail))
     return collected, tuple(problems)
+
+
+def believed(collected: list[Collected], gather: Gather | None) -> list[Collected]:
+    """Give what was collected as far as it is agreed; as it is, where no world is kept."""
+    if gather is None:
+        return collected
+    beliefs = gather([fact for each in collected for fact in each.facts])
+    return [agreed(each, beliefs) for each in collected]
 
 
 def read(data: bytes) -> Candidate:

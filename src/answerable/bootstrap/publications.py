@@ -20,8 +20,8 @@ import httpx
 
 from answerable.config import NotConfigured
 from answerable.feeds.csaf import Csaf
-from answerable.feeds.debian_tracker import DebianTracker
 from answerable.feeds.debian_tracker import PATH as TRACKER
+from answerable.feeds.debian_tracker import DebianTracker
 from answerable.feeds.download import Local, Place, Remote
 from answerable.feeds.epss import PATH as EPSS
 from answerable.feeds.epss import Epss

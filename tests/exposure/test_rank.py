@@ -163,7 +163,7 @@ def test_one_public_zone_makes_a_host_public() -> None:
         assert only(about, context(grave)).verdict.floor.timeline == timeline, zones
 
 
-@pytest.mark.parametrize("state", ["single", "held"])
+@pytest.mark.parametrize("state", ["single", "held", "disputed"])
 def test_what_one_channel_says_alone_moves_nothing(state: str) -> None:
     """A KEV entry through one hijacked feed leaves score, date and order as they were."""
     honest = said(**CALM, cvss=WORST)
@@ -188,10 +188,13 @@ def test_five_hundred_forged_flaws_change_nothing() -> None:
     assert clean == rank(rows, context({**lied, **forged}, model=MODEL))
 
 
-def test_a_disputed_value_counts_as_believed() -> None:
-    """The strictest stands until a person signs (agree.py); ranking does not judge again."""
-    disputed = said("disputed", ssvc_exploitation="active")
-    assert only(exposure(), context({CVE: disputed})).score > only(exposure(), context()).score
+def test_what_is_said_beyond_agreement_waits() -> None:
+    """A stricter claim of one channel is shown with its value, and the agreed one counts."""
+    claimed = {CVE: {"ssvc_exploitation": Said("poc", "agreed", ("one",), NOW, "active")}}
+    given = context(claimed)
+    assert only(exposure(), given).score > only(exposure(), context()).score
+    ((name, told),) = given.waiting(CVE)
+    assert (name, told.value, told.state) == ("ssvc_exploitation", "active", "claimed")
 
 
 SAYINGS = st.fixed_dictionaries({}, optional={

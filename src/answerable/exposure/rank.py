@@ -18,9 +18,9 @@ Rules:
 1. The directive's table decides first and sets the date. What it asks and nobody knows counts as
    worse. Points move an exposure within its timeline only.
 2. Every part is 0 or more, the model's too: a model may raise and never lower.
-3. A value counts as feeds/agree.py believes it. What one channel alone says counts only where there
-   is but one publisher (`ALONE`); what is held back is shown and does not count. So a compromised
-   feed that adds what nobody else says moves nothing.
+3. A value counts when it is agreed (beliefs.py). What one channel alone says counts only where
+   there is but one publisher (`ALONE`); what is disputed or held back is shown and does not count.
+   So a compromised feed that adds what nobody else says moves nothing.
 4. Of several flaws in one advisory the most urgent one speaks. Equals stand by host, package and
    advisory, so the same input always gives the same order.
 5. Without a model in service the rules decide alone, and the ranking says so.
@@ -31,7 +31,7 @@ No text of a feed is interpreted. Left out: reachability.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -61,15 +61,17 @@ class Said:
 
     Args:
         value: as feeds/rows.py spells it; untrusted text.
-        state: `agreed`, `single`, `disputed` (the strictest stands) or `held`.
+        state: `agreed`, `single`, `disputed` or `held`.
         channels: who says so.
         said: since when, POSIX seconds; 0 if not known.
+        more: what somebody says beyond it, which does not count; empty if nobody does.
     """
 
     value: str
     state: str
     channels: tuple[str, ...] = ()
     said: int = 0
+    more: str = ""
 
 
 Sayings = Mapping[str, Said]
@@ -115,15 +117,17 @@ class Context:
     def believed(self, cve: str, name: str) -> Said | None:
         """Give what counts of a field, if anything does."""
         said = self.flaws.get(cve, {}).get(name)
-        if said is None or said.state == "held":
-            return None
-        return said if said.state != "single" or name in self.alone else None
+        if said is None or said.state == "agreed":
+            return said
+        return said if said.state == "single" and name in self.alone else None
 
     def waiting(self, cve: str) -> Iterator[tuple[str, Said]]:
         """Give what was said and does not count: it waits for another channel, or for a person."""
         for name, said in sorted(self.flaws.get(cve, {}).items()):
             if self.believed(cve, name) is None:
                 yield name, said
+            elif said.more:
+                yield name, replace(said, value=said.more, state="claimed")
 
 
 @dataclass(frozen=True, slots=True)

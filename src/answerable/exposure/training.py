@@ -18,6 +18,7 @@ Left out: how good the model is (golden.py), whether it may serve.
 """
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
@@ -80,7 +81,10 @@ def fit(prepared: Prepared, jobs: int = 1) -> tuple[Model, str]:
             names, kinds, interactions=recipe.interactions, outer_bags=recipe.bags,
             random_state=recipe.seed, n_jobs=jobs,
         )  # fmt: skip
-    learner.fit(frame, [int(end) for end in ends])
+    with warnings.catch_warnings():
+        # It warns that its own charts leave out what was not said; the model's file does not.
+        warnings.simplefilter("ignore", UserWarning)
+        learner.fit(frame, [int(end) for end in ends])
     _rise(learner)
     manifest = prepared.text(f"interpret-core {version('interpret-core')}")
     model = _model(learner, names, prepared, manifest)

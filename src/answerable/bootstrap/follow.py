@@ -22,13 +22,14 @@ from answerable.kernel.errors import Refused, Unavailable, demand
 from answerable.kernel.fold import State, fold
 from answerable.kernel.merkle import leaf_hash
 from answerable.kernel.note import Key
-from answerable.kernel.statement import Statement, open_charter
+from answerable.kernel.statement import AUTHORITY, Statement, open_charter, open_statement
 from answerable.kernel.verify import Enrolled
 from answerable.ledger.client import HttpSource, Reader, fetch_checkpoint
 from answerable.ledger.enrolments import host_key
 from answerable.ledger.reports import open_report
 from answerable.rollout.logs import Authority, Seen
 
+_RELEASE = b'"type":"release"'
 HOSTS = 1 << 28
 """Largest file of host records that is read, bytes."""
 
@@ -79,6 +80,7 @@ class Logs:
         self.reports: list[Reported] = []
         self.hosts: list[Enrolled] = []
         self.heads: dict[str, Cosigned] = {}
+        self.by_people: dict[str, int] = {}
         self._seen: dict[int, Seen] = {}
         self._lock = RLock()
         self._client, self._url = client, url.rstrip("/")
@@ -122,7 +124,18 @@ class Logs:
         old = list(reader.leaf_hashes(0, known))
         mine = [self.state.tree.subtree(at, at + 1) for at in range(known)]
         demand(old == mine, "split_view", f"another authority log below size {known}")
-        fold(self.state, reader.entries(known, size))
+        entries = list(reader.entries(known, size))
+        verdicts = fold(self.state, entries)
+        for entry, refusal in zip(entries, verdicts, strict=True):
+            if refusal is None and _RELEASE in entry:
+                self._released(entry)
+
+    def _released(self, entry: bytes) -> None:
+        """Remember when people released a feed: what had gone by then, they have settled."""
+        with suppress(Refused):  # by keys of a charter before this one: people must sign again
+            said = open_statement(entry, AUTHORITY, self.law.owners)
+            if said.people and said.kind == "release":
+                self.by_people[said.body["feed"]] = int(said.body["time"])
 
     def _report(self) -> None:
         source, head = self._head("report")

@@ -22,6 +22,7 @@ from answerable.bootstrap.feeds import sources
 from answerable.bootstrap.follow import Logs, read_hosts
 from answerable.bootstrap.people import nonce
 from answerable.bootstrap.serve import clock
+from answerable.bootstrap.worlds import Heard, Lookout, silent
 from answerable.changes.build import Fleet, Judge, Judgement, Mandate, Services, build
 from answerable.changes.plan import NoPlan, Plan, Terms
 from answerable.changes.plan import read as read_plan
@@ -31,9 +32,12 @@ from answerable.exposure.match import Known, Snapshot, match
 from answerable.exposure.rank import Context, Ranked, rank
 from answerable.feeds import candidate as candidates
 from answerable.feeds import release
+from answerable.feeds.agree import AUTOMATIC, Ruling
 from answerable.feeds.candidate import Candidate, NoCandidate, propose
 from answerable.feeds.debian import Debian
+from answerable.feeds.shock import Shock
 from answerable.feeds.source import Source
+from answerable.feeds.world import World
 from answerable.inventory import dpkg, python
 from answerable.inventory.fleet import Fleet as Hosts
 from answerable.inventory.installed import Installed, Inventory
@@ -86,6 +90,7 @@ class Planning:
         self.logs = Logs(client, self.log, party.charter(), party.directory / "checkpoints")
         self.logs.hosts = read_hosts(party.directory / "hosts.json")
         self.planner = load_key(party.key("planner"))
+        self.lookout = Lookout(party, client)
         for name in ("candidates", "plans", "artefacts"):
             (party.directory / name).mkdir(mode=0o700, exist_ok=True)
 
@@ -119,8 +124,29 @@ class Planning:
             known = [store.inventory(h) for h in hosts if h.state == "known"]
         return known, [h.host for h in hosts if h.state == "unknown"]
 
-    def candidate(self, feed: str) -> Candidate:
+    def look(self, heard: Heard = silent) -> World | None:
+        """Fetch the publications and make the newest world; nothing if none is kept.
+
+        Raises:
+            Unusable, Unavailable: as worlds.py says.
+        """
+        feeds = self.party.settings.get("feeds", {})
+        cleared = min((self.logs.by_people.get(feed, 0) for feed in feeds), default=0)
+        return self.lookout.refresh(clock(), cleared, heard) if self.lookout.looks else None
+
+    def shocks(self, feed: str) -> tuple[Shock, ...]:
+        """Say why people should look before the guards are asked; raises `Unusable`."""
+        return self.lookout.shocks(feed, self._released(feed))
+
+    def _released(self, feed: str) -> int:
+        state = self.logs.state
+        return int(state.releases[state.newest[feed]]["time"]) if feed in state.newest else 0
+
+    def candidate(self, feed: str, ruling: Ruling = AUTOMATIC) -> Candidate:
         """Propose a candidate about everything that is on any host.
+
+        Args:
+            ruling: how people judge, for a release that they sign.
 
         Raises:
             NotAgreed: if a source cannot be used; it names each and why.
@@ -132,7 +158,10 @@ class Planning:
         for source in own:
             if isinstance(source, Debian):
                 names = list(source.pending(versions, clock()))
-        found = propose(feed, own, names, clock())
+        now = clock()
+        problems = self.lookout.problems(now)
+        gather = None if problems else self.lookout.gather(now, ruling)
+        found = NoCandidate(feed, problems) if problems else propose(feed, own, names, now, gather)
         if isinstance(found, NoCandidate):
             why = "; ".join(f"{p.source} is {p.state}: {p.detail}" for p in found.problems)
             raise NotAgreed(f"the feed `{feed}` gives no candidate: {why}")
@@ -162,8 +191,7 @@ class Planning:
         lines, against = [], []
         for name, guard in law.body["guards"].items():
             try:
-                url = f"{guard['url'].rstrip('/')}/attest"
-                answer = self.client.post(url, content=proposed.text.encode(), timeout=120)
+                answer = self._ask(f"{guard['url'].rstrip('/')}/attest", proposed)
             except httpx.HTTPError as error:
                 against.append(f"{name}: {type(error).__name__}")
                 continue
@@ -180,7 +208,22 @@ class Planning:
             raise NotAgreed(f"{refusal}; {'; '.join(against)}") from refusal
         entry = self.say("release", body)
         self.logs.refresh()
+        self.lookout.accept(proposed.feed)
         return _statement_id(entry)
+
+    def _ask(self, url: str, proposed: Candidate) -> httpx.Response:
+        """Hand a candidate to a guard, and before it the released one, if the guard lacks that."""
+        answer = self.client.post(url, content=proposed.text.encode(), timeout=120)
+        if answer.status_code == httpx.codes.PRECONDITION_REQUIRED:
+            standing = self.snapshot(self.logs.state.newest[proposed.feed]).candidate
+            self.client.post(url, content=standing.text.encode(), timeout=120)
+            answer = self.client.post(url, content=proposed.text.encode(), timeout=120)
+        return answer
+
+    def standing(self, feed: str) -> Candidate | None:
+        """Give the released snapshot of a feed that is in force, if any; raises `NotAgreed`."""
+        newest = self.logs.state.newest.get(feed)
+        return self.snapshot(newest).candidate if newest else None
 
     def snapshots(self, releases: Iterable[str]) -> list[Snapshot]:
         """Give the candidates that these releases put into service.

@@ -14,6 +14,9 @@ Rules:
    raise them, never lower them. A fact of any other source has only what is agreed, and is none at
    all (a gap) while its fix version is said by one voice alone.
 
+6. People may rule otherwise before they sign (`Ruling`): that what is no longer said is settled, or
+   that one voice is enough. Automation never does.
+
 A value is judged by its place in `LEVELS`, or as a CVSS base score in tenths. Two channels may have
 one author (CISA's catalogue and its container in CVE records): this stops a hijacked channel, not
 an author who lies in both.
@@ -21,7 +24,7 @@ an author who lies in both.
 Left out: EPSS, which is one model's forecast and is never a fact; learned ranking (exposure/).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
@@ -190,6 +193,42 @@ def known(folder: Path, names: Iterable[str] | None, at: int) -> Iterator[Flaw]:
 
 
 @dataclass(frozen=True)
+class Ruling:
+    """How people judge, for a release that they sign themselves (rule 6).
+
+    Args:
+        settled: what is no longer said does not count.
+        alone: one voice is enough.
+        about: only these flaws; all, if empty.
+    """
+
+    settled: bool = False
+    alone: bool = False
+    about: frozenset[str] = frozenset()
+
+    def hear(self, stated: Iterable[Stated]) -> Iterator[Stated]:
+        """Leave out what is settled."""
+        for one in stated:
+            row = one.row
+            names = {row.subject} if isinstance(row, Claim) else {row.advisory, *row.cves}
+            if not (one.gone and self.settled and self.covers(names)):
+                yield one
+
+    def covers(self, names: Collection[str]) -> bool:
+        """Tell whether it is about any of these flaws."""
+        return not self.about or not self.about.isdisjoint(names)
+
+    def raised(self, believed: Believed, names: Collection[str]) -> Believed:
+        """Let one voice count, if people say so."""
+        enough = self.alone and self.covers(names)
+        return replace(believed, level=believed.claimed) if enough else believed
+
+
+AUTOMATIC = Ruling()
+"""What holds wherever nobody signs."""
+
+
+@dataclass(frozen=True)
 class Beliefs:
     """What is believed of the flaws and fixes that some facts are about.
 
@@ -200,6 +239,7 @@ class Beliefs:
 
     flaws: Mapping[str, Flaw]
     fixes: Mapping[tuple[str, str], Sequence[Stated]]
+    ruling: Ruling = AUTOMATIC
 
     def enrich(self, fact: Advisory, *, own: bool) -> Advisory:
         """Give a fact with what is agreed about its flaws.
@@ -226,18 +266,24 @@ class Beliefs:
             same = said.fixed == fact.fixed and flaws_of & {said.advisory, *said.cves}
             if same and said.status == "affected" and not said.withdrawn:
                 heard.append(Voice(said.channel, said.fixed, 1, one.seen, one.gone, one.document))
-        return believe(heard)
+        return self.ruling.raised(believe(heard), flaws_of)
 
 
-def gather(folder: Path, facts: Iterable[Fact], at: int) -> Beliefs:
+def gather(folder: Path, facts: Iterable[Fact], at: int, ruling: Ruling = AUTOMATIC) -> Beliefs:
     """Take from a world what it knew at POSIX second `at` of these facts' flaws and packages."""
     about = [fact for fact in facts if isinstance(fact, Advisory)]
     names = {name for fact in about for name in fact.cves}
     fixes: dict[tuple[str, str], list[Stated]] = {}
-    for one in tables.ranges(folder, {fact.package for fact in about}, at):
+    for one in ruling.hear(tables.ranges(folder, {fact.package for fact in about}, at)):
         assert isinstance(one.row, Range)
         fixes.setdefault((one.row.ecosystem, one.row.package), []).append(one)
-    return Beliefs({flaw.name: flaw for flaw in known(folder, names, at)}, fixes)
+    judged = flaws(ruling.hear(tables.claims(folder, names, at, FIELDS)))
+    return Beliefs({flaw.name: _ruled(flaw, ruling) for flaw in judged}, fixes, ruling)
+
+
+def _ruled(flaw: Flaw, ruling: Ruling) -> Flaw:
+    fields = {name: ruling.raised(one, {flaw.name}) for name, one in flaw.fields.items()}
+    return replace(flaw, fields=fields)
 
 
 Gather = Callable[[Iterable[Fact]], Beliefs]

@@ -4,8 +4,8 @@ Each attester that agreed cosigns the checkpoint whose origin names fleet, chart
 size and root are the candidate's. Their lines are joined under the three lines of text; a quorum
 of them is checked here as the fold will check it, so that no release is logged in vain.
 
-Left out: signing (kernel), releases that people decide because attesters disagree (they sign the
-statement itself).
+Where attesters disagree, or a shock stopped them, people decide: they sign the statement itself,
+whose checkpoint is then the bare three lines. Left out: signing (kernel).
 """
 
 from collections.abc import Iterable
@@ -44,3 +44,9 @@ def body(feed: str, note: str, law: Charter, fleet: str) -> tuple[Json, Cosigned
     origin = release_origin(fleet, law.body["number"], feed)
     agreed = cosigned(note.encode(), origin, law.guards["attester"], law.quorum)
     return {"feed": feed, "checkpoint": note, "model": "", "time": agreed.present}, agreed
+
+
+def by_people(candidate: Candidate, law: Charter, fleet: str, now: int) -> Json:
+    """Give the body of a release that people sign; it counts from POSIX second `now`."""
+    agreed = checkpoint(candidate, fleet, law.body["number"])
+    return {"feed": candidate.feed, "checkpoint": agreed.text(), "model": "", "time": now}

@@ -89,7 +89,7 @@ def say(
     law = state.law()
     said = draft.text(kind, body, law, state.fleet, nonce())
     entry, statement = draft.assemble(said, [(person, sign(said, kind, key))], law)
-    _try(state, entry)
+    try_out(state, entry)
     if kind not in TO_GUARDS:
         submit(client, f"{log}/authority", [entry])
         return Said(entry, statement, (), logged=True)
@@ -107,8 +107,12 @@ def say(
     return Said(entry, statement, receipts, logged=True)
 
 
-def _try(state: State, entry: bytes) -> None:
-    """Fold it into a copy first, so that nothing is handed in that would mean nothing."""
+def try_out(state: State, entry: bytes) -> None:
+    """Fold it into a copy first, so that nothing is handed in that would mean nothing.
+
+    Raises:
+        Refused: why it would.
+    """
     trial = State(state.fleet, deepcopy(state.tables))
     (refusal,) = fold(trial, [entry])
     if refusal:

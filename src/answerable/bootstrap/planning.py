@@ -10,6 +10,7 @@ plans, and hosts verify orders. The one key is the planner's, which no host obey
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -210,6 +211,12 @@ class Planning:
         self.logs.refresh()
         self.lookout.accept(proposed.feed)
         return _statement_id(entry)
+
+    def show(self, proposed: Candidate) -> None:
+        """Show every guard a candidate that people may release, whatever it answers."""
+        for guard in self.logs.law.body["guards"].values():
+            with suppress(httpx.HTTPError):
+                self._ask(f"{guard['url'].rstrip('/')}/attest", proposed)
 
     def _ask(self, url: str, proposed: Candidate) -> httpx.Response:
         """Hand a candidate to a guard, and before it the released one, if the guard lacks that."""

@@ -1,4 +1,4 @@
-"""The control plane's commands: `feed`, `inventory`, `exposure`, `plan`, `rollout`, `serve`."""
+"""The control plane's commands: `inventory`, `exposure`, `plan`, `rollout`, `serve`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,6 @@ from answerable.config import read_party
 if TYPE_CHECKING:
     from answerable.bootstrap.planning import Planning
 
-feed = typer.Typer(help="Propose snapshots of feeds and have them released by the guards.")
 inventory = typer.Typer(help="Which packages are on which hosts.")
 exposure = typer.Typer(help="Advisories that apply to packages on hosts, ranked.")
 plan = typer.Typer(help="Plans: discrete changes with their undos, previewed and noticed.")
@@ -20,7 +19,8 @@ rollout = typer.Typer(help="Rollouts of noticed plans.")
 Directory = Annotated[Path, typer.Argument(help="the control plane's directory")]
 
 
-def _planning(directory: Path, *, follow: bool = True) -> "Planning":
+def planning_in(directory: Path, *, follow: bool = True) -> "Planning":
+    """Open a control plane's directory, and follow both logs."""
     from answerable.bootstrap.planning import Planning
     from answerable.bootstrap.serve import http_client
 
@@ -30,31 +30,10 @@ def _planning(directory: Path, *, follow: bool = True) -> "Planning":
     return planning
 
 
-@feed.command("sync")
-def feed_sync(directory: Directory, name: str) -> None:
-    """Propose a candidate of a feed and have the guards release it; prints the release."""
-    planning = _planning(directory)
-    proposed = planning.candidate(name)
-    say(f"{name}: {len(proposed.facts)} facts, root {proposed.tree.root().hex()}")
-    for gap in proposed.gaps:
-        say(f"{name}: {gap.package}: {gap.reason}")
-    typer.echo(planning.release(proposed))
-
-
-@feed.command("status")
-def feed_status(directory: Directory, output: Output = "table") -> None:
-    """List the newest release of each feed."""
-    logs = _planning(directory).logs
-    rows = [
-        {"feed": f, "release": r, **logs.state.releases[r]} for f, r in logs.state.newest.items()
-    ]
-    table(rows, ("feed", "release", "size", "time"), output)
-
-
 @inventory.command("import")
 def inventory_import(directory: Directory) -> None:
     """Look at every host that the settings name."""
-    rows = _planning(directory).inventory()
+    rows = planning_in(directory).inventory()
     typer.echo("\n".join(f"{row.host} {len(row.packages)}" for row in rows))
 
 
@@ -63,7 +42,7 @@ def exposure_list(directory: Directory, output: Output = "table") -> None:
     """List exposures, the most urgent first, with their reasons."""
     from answerable.exposure.rank import explain
 
-    _, ranked, _, unknown = _planning(directory).exposures()
+    _, ranked, _, unknown = planning_in(directory).exposures()
     rows: list[dict[str, Any]] = [explain(one) for one in ranked]
     for host in unknown:
         say(f"{host}: not heard of for too long, so nothing is known about it")
@@ -90,7 +69,7 @@ def plan_make(  # noqa: PLR0917  one option each
         title, authorization, clause, frozenset(zone or ()), tuple(canary or ()),
         tuple(ring or Wish.rings), frozenset(package or ()),
     )  # fmt: skip
-    typer.echo(preview.text(_planning(directory).plan(wish)), nl=False)
+    typer.echo(preview.text(planning_in(directory).plan(wish)), nl=False)
 
 
 @plan.command("show")
@@ -98,7 +77,7 @@ def plan_show(directory: Directory, digest: str) -> None:
     """Print a plan's dry run again."""
     from answerable.changes import preview
 
-    planning = _planning(directory, follow=False)
+    planning = planning_in(directory, follow=False)
     typer.echo(preview.text(planning.read_plan(digest)), nl=False)
 
 
@@ -110,7 +89,7 @@ def plan_apply(
     valid: Annotated[int, typer.Option(help="seconds; the clause's if 0")] = 0,
 ) -> None:
     """Log the notice of exactly the plan with this digest; prints the notice's leaf hash."""
-    planning = _planning(directory)
+    planning = planning_in(directory)
     chosen = planning.read_plan(digest)
     terms = planning.terms(chosen, authorization, {})
     if valid:

@@ -20,6 +20,7 @@ from answerable.cli import (
     charter,
     control,
     evidence,
+    feed,
     guard,
     host,
     log,
@@ -46,8 +47,8 @@ app.add_typer(host.app, name="host")
 app.add_typer(guard.app, name="guard")
 app.add_typer(log.app, name="log")
 app.add_typer(observe, name="observe")
-control.feed.add_typer(mirror.app, name="mirror")
-app.add_typer(control.feed, name="feed")
+feed.app.add_typer(mirror.app, name="mirror")
+app.add_typer(feed.app, name="feed")
 app.add_typer(control.inventory, name="inventory")
 app.add_typer(control.exposure, name="exposure")
 app.add_typer(control.plan, name="plan")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Output = Annotated[
     Literal["table", "json"], typer.Option("--output", help="`table` for people, or `json`")
@@ -16,7 +17,12 @@ Output = Annotated[
 
 def say(line: str) -> None:
     """Tell a person how it goes (stderr)."""
-    typer.echo(line, err=True)
+    typer.echo("\n".join(plain(part) for part in line.split("\n")), err=True)
+
+
+def plain(text: str) -> str:
+    """Give a line without what steers a terminal or turns text round: words from feeds are data."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], output: str) -> None:
@@ -30,9 +36,9 @@ def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], output: str) 
         return
     drawn = Table(*names)
     for row in rows:
-        drawn.add_row(*(_cell(row.get(name, "")) for name in names))
+        drawn.add_row(*(Text(_cell(row.get(name, ""))) for name in names))
     Console().print(drawn)
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401  any JSON value
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return plain(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from answerable.observe.look import ANSWER, Place, Unseen, dpkg, look, probe, python
+from answerable.observe.look import Place, Unseen, dpkg, python
+from answerable.observe.ways import ANSWER, look, probe
 
 STATUS = """Package: openssl
 Status: install ok installed

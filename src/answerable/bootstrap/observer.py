@@ -6,8 +6,9 @@ Settings of the party:
      "hosts":{"web1":{"root":"/hosts/web1","kind":"dpkg","health":"http://10.0.0.1:8080/health",
                       "record":"<record text>","enrolment":"<id>","place":0,"path":["<hex>",..]}}}
 
-`kind` is `dpkg` or `python`, `health` may be empty, `poll` is seconds. Hosts may also stand in a
-file of their own, `hosts_file`, a JSON object of the same form, which is read at start.
+`kind` is `dpkg` or `python`, or `ssh` with an ssh_config(5) file as `root` that leads to the host's
+foot; `health` may be empty, `poll` is seconds. Hosts may also stand in a file of their own,
+`hosts_file`, a JSON object of the same form, which is read at start.
 """
 
 import json
@@ -26,11 +27,11 @@ from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.verify import Enrolled
 from answerable.keys.store import load_key
 from answerable.ledger.client import HttpSource, submit
-from answerable.observe.look import KINDS, Place, look
+from answerable.observe.look import KINDS, Place
 from answerable.observe.memory import Memory
 from answerable.observe.observer import Observer, Ports, Watched
 from answerable.observe.plans import Planned, fetch
-from answerable.observe.posture import posture
+from answerable.observe.ways import look, posture
 
 SECONDS = 5.0
 """How long a health answer may take, seconds."""
@@ -83,7 +84,7 @@ def make_observer(party: Party, client: httpx.Client, probing: httpx.Client) -> 
         look=lambda place: look(place, probing),
         submit=lambda name, entry: submit(client, f"{log}/{name}", [entry]),
         clock=clock,
-        posture=lambda place: posture(place.root) if place.kind == "dpkg" else None,
+        posture=posture,
     )
     memory = Memory.load(party.directory / "observer.json")
     signer = load_key(party.key("observer"))

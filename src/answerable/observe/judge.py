@@ -14,7 +14,7 @@ counts (observer.py), since a service may be starting.
 Left out: refusals, which change nothing, and outcomes that the host itself does not know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from answerable.kernel.canon import Json
@@ -44,13 +44,15 @@ class Verdict(NamedTuple):
     """What a look says of a claim.
 
     `agrees`: as the host says. `well`: versions as expected and the service answers. `cause`: why
-    it is not well, as a failure record spells it.
+    it is not well, as a failure record spells it. `stale`: programs that still use what was
+    replaced, so that it is installed and not in effect.
     """
 
     agrees: bool
     well: bool
     cause: str
     detail: str
+    stale: Sequence[str] = ()
 
 
 def due(order: Json, said: Mapping[str, Said]) -> Due | None:
@@ -87,4 +89,5 @@ def judge(due: Due, sight: Sight) -> Verdict:
     wrong = [f"`{n}` is `{v or 'absent'}`, not `{due.expected[n]}`" for n, v in other.items()]
     detail = "; ".join([sight.trouble, *wrong] if sight.trouble else wrong)
     well = not cause
-    return Verdict(well == (due.claim != "failed"), well, cause, detail[:1000])
+    agrees = well == (due.claim != "failed")
+    return Verdict(agrees, well, cause, detail[:1000], sight.stale)

@@ -1,4 +1,4 @@
-"""Looking at a host from outside: what its disk says is installed, and whether its service answers.
+"""Looking at a host from outside: what its disk says is installed.
 
 Rules:
 
@@ -7,19 +7,17 @@ Rules:
    package at two versions are spelt `1.0|1.1`, which equals no version. `python`: `METADATA` of
    every `*.dist-info` in `lib/python3.*/site-packages`, names as PEP 503 normalises them; a project
    claimed twice at two versions is spelt likewise.
-2. A service answers if its URL gives status 200 within the client's time.
-3. What cannot be read is `Unseen`, never an empty list: silence proves nothing.
+2. What cannot be read is `Unseen`, never an empty list: silence proves nothing.
 
-Left out: what a running process has loaded; posture (users, ports, units).
+Needs the standard library alone, since the foot on a host reads so too (foot.py). Left out: posture
+(posture.py), other ways than a disk that is mounted here (ways.py).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-
-import httpx
 
 from answerable.kernel.errors import Unavailable
 
@@ -29,9 +27,7 @@ METADATA = 1 << 20
 """How much of a METADATA file is read, bytes; name and version stand at its head."""
 PROJECTS = 20_000
 """Most dist-info folders that are read."""
-ANSWER = 65_536
-"""How much of a health answer is read, bytes."""
-KINDS = ("dpkg", "python")
+KINDS = ("dpkg", "python", "ssh")
 _INSTALLED = frozenset({"installed", "triggers-awaited", "triggers-pending"})
 _FIELD = re.compile(r"(?m)^(Package|Status|Version): *(.*)$")
 _HEAD = re.compile(r"(?m)^(Name|Version): *(.*?)\r?$")
@@ -43,7 +39,13 @@ class Unseen(Unavailable):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a host is looked at: root or environment, what it is (`KINDS`), health URL or none."""
+    """Where a host is looked at: by which way, and its health URL or none.
+
+    Args:
+        root: the host's disk (`dpkg`), its environment (`python`), or the ssh_config(5) file that
+            leads to it (`ssh`).
+        kind: one of `KINDS`.
+    """
 
     root: Path
     kind: str
@@ -51,21 +53,14 @@ class Place:
 
 
 class Sight(NamedTuple):
-    """Versions by package name, and why the service does not answer, empty if it does."""
+    """Versions by package name, and why the service does not answer, empty if it does.
+
+    `stale` names programs that still use what was replaced, where that can be seen.
+    """
 
     installed: Mapping[str, str]
     trouble: str
-
-
-def look(place: Place, client: httpx.Client) -> Sight:
-    """Look at a host once.
-
-    Raises:
-        Unseen: if its disk cannot be read.
-    """
-    assert place.kind in KINDS, f"`{place.kind}` is none of {KINDS}"
-    found = dpkg(place.root) if place.kind == "dpkg" else python(place.root)
-    return Sight(found, probe(client, place.health) if place.health else "")
+    stale: Sequence[str] = ()
 
 
 def dpkg(root: Path) -> dict[str, str]:
@@ -115,18 +110,3 @@ def _read(file: Path, limit: int, *, whole: bool = True) -> bytes:
     if whole and len(data) > limit:
         raise Unseen(f"`{file}` has more than {limit} bytes")
     return data[:limit]
-
-
-def probe(client: httpx.Client, url: str) -> str:
-    """Ask a service whether it is well; give why not, or nothing."""
-    size = 0
-    try:
-        with client.stream("GET", url) as answer:
-            for part in answer.iter_raw():
-                size += len(part)
-                if size > ANSWER:
-                    return f"`{url}` sends over {ANSWER} bytes"
-            ok = answer.status_code == httpx.codes.OK
-            return "" if ok else f"`{url}` answers {answer.status_code}"
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"`{url}` does not answer: {type(error).__name__}"

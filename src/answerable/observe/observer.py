@@ -18,6 +18,8 @@ Each `look_around` follows both logs and then, order by order of every plan that
 6. A host whose order is done or undone as it says, and whose posture is weaker than when this
    observer last looked (drift.py), in a way that no effect of the authorization announced:
    `observation`, failed, and `finding` `posture_weakened`.
+7. A host that is as it says, on which programs still use what was replaced: also `finding`
+   `not_effective`. It holds nothing back, since some such programs go on until a reboot.
 
 Nothing is said twice: what was said is read from the logs themselves, so the observer may be killed
 anywhere. An observer only says what it saw; that f+1 of them must agree, and what follows from it,
@@ -41,6 +43,7 @@ from answerable.keys.sign import Signer, sign_note, statement_text
 from answerable.ledger.client import Source
 from answerable.ledger.enrolments import host_key
 from answerable.observe.baseline import Baselines
+from answerable.observe.drift import sentence
 from answerable.observe.follow import Authority, Record, Reports
 from answerable.observe.judge import Due, Said, Verdict, due, judge
 from answerable.observe.look import Place, Sight, Unseen
@@ -215,7 +218,7 @@ class Observer:
         if claim.claim == "failed":
             self._fail(subject, claim, verdict.cause, verdict.detail)
         elif (weakened := self._weakened(subject)) is not None:
-            self._conclude(subject, claim, weakened)
+            self._conclude(subject, claim, weakened, verdict.stale)
 
     def _weakened(self, subject: _Subject) -> str | None:
         """Say how the host's posture is weaker; None if it cannot be looked at now."""
@@ -229,7 +232,9 @@ class Observer:
             self.trouble.append(f"`{subject.host}`: {error}")
             return None
 
-    def _conclude(self, subject: _Subject, claim: Due, weakened: str) -> None:
+    def _conclude(self, subject: _Subject, claim: Due, weakened: str, stale: Sequence[str]) -> None:
+        if stale:
+            self._find("not_effective", subject, claim, sentence(stale))
         if weakened:
             self._observe(subject, claim.change, "failed", {"detail": f"posture: {weakened}"})
             self._find("posture_weakened", subject, claim, weakened)

@@ -5,9 +5,9 @@
 
 Rules:
 
-1. One walk of the root, which must be the host's own (never this machine's `/` by mistake), without
-   following a single symbolic link, staying on one file system, and opening plain files only: the
-   disk may belong to an attacker, who would otherwise point us at our own files or at a pipe.
+1. One walk of the root, without following a single symbolic link, staying on the host's own file
+   systems, and opening plain files only: the disk may belong to an attacker, who would otherwise
+   point us at our own files or at a pipe.
 2. `setuid` and `capabilities` are looked for on every file, the rest in the places of `WATCHED`.
    A link is an entry with its target. Passwords are never read; `etc/shadow` is not watched.
 3. What cannot be read is listed in `unread`: silence proves nothing.
@@ -20,7 +20,7 @@ apt-secure(8), ld.so(8). Left out: what runs now (runtime.py); what a difference
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -98,19 +98,22 @@ class _Entry(NamedTuple):
     stat: os.stat_result
 
 
-def posture(root: Path) -> Posture:
+def posture(root: Path, devices: Collection[int] = ()) -> Posture:
     """Look at a host's disk once.
+
+    Args:
+        devices: numbers of further file systems that are the host's own.
 
     Raises:
         Unseen: if there is no such disk, or it has more paths than anybody's.
     """
     found = Posture()
     try:
-        device = root.lstat().st_dev
+        own = {root.lstat().st_dev, *devices}
     except OSError as error:
         raise Unseen(f"`{root}`: {error.strerror}; is the host's disk there?") from error
     try:
-        for number, entry in enumerate(_walk(root, device, found)):
+        for number, entry in enumerate(_walk(root, own, found)):
             _take(entry, found)
             if number > PATHS:
                 raise Unseen(f"`{root}` has more than {PATHS} paths")
@@ -122,7 +125,7 @@ def posture(root: Path) -> Posture:
     return found
 
 
-def _walk(root: Path, device: int, found: Posture) -> Iterator[_Entry]:
+def _walk(root: Path, own: set[int], found: Posture) -> Iterator[_Entry]:
     def unread(error: OSError) -> None:
         found.unread.append(_shown(os.path.relpath(error.filename or root, root)))
 
@@ -140,7 +143,7 @@ def _walk(root: Path, device: int, found: Posture) -> Iterator[_Entry]:
                 continue
             if not stat.S_ISDIR(about.st_mode):
                 yield _Entry(_shown(f"{prefix}{name}"), name, folder, section, about)
-            elif about.st_dev == device:
+            elif about.st_dev in own:
                 kept.append(name)
         folders[:] = kept
 

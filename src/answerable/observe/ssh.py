@@ -1,0 +1,93 @@
+"""An observer's own way onto a host: `ssh` to the foot (foot.py), and nothing else that ssh can do.
+
+The way is an ssh_config(5) file of the observer's own with one `Host host`: address, port, user,
+key, and its `UserKnownHostsFile`. What must not depend on that file is given on the command line:
+no questions, no unknown host key, no forwarding, no terminal. The host answers one line; whatever
+it sends, it costs no more than `ANSWER` bytes and the time given, and is believed to be what that
+host says of itself by this way, no more.
+
+Left out: a connection that is kept (ControlMaster may stand in the file).
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+from threading import Timer
+
+from answerable.kernel.canon import Json, conforms, decode
+from answerable.kernel.errors import Refused
+from answerable.observe.look import Unseen
+from answerable.observe.posture import Posture
+
+ANSWER = 64 << 20
+"""Largest answer of a host, bytes."""
+SECONDS = 30.0
+"""How long an answer may take, seconds."""
+COMPLAINT, SAID = 65_536, 200
+"""How much of what ssh complains about is read, bytes, and how much of its end is shown."""
+_STRICT = (
+    "-T", "-a", "-x", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
+    "-o", "ClearAllForwardings=yes", "-o", "PermitLocalCommand=no", "-o", "ConnectTimeout=10",
+)  # fmt: skip
+_VERSIONS = {"installed": "any", "stale": ["text"]}
+_POSTURE = {"sections": "any", "unread": ["any"]}
+
+
+def ask(config: Path, asked: str, seconds: float = SECONDS) -> Json:
+    """Ask a host's foot one thing.
+
+    Args:
+        config: the ssh_config(5) file that leads to it.
+        asked: one of `foot.ASKED`.
+
+    Raises:
+        Unseen: if it does not answer in time, or something else than it should.
+    """
+    ssh = shutil.which("ssh")
+    if ssh is None:
+        raise Unseen("there is no `ssh` here: install openssh-client")
+    words = [ssh, "-F", str(config), *_STRICT, "host", asked]
+    with subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as way:
+        assert way.stdout
+        assert way.stderr
+        late = Timer(seconds, way.kill)
+        late.start()
+        try:
+            data = way.stdout.read(ANSWER + 1)
+            if len(data) > ANSWER:
+                way.kill()
+            said = way.stderr.read(COMPLAINT).decode(errors="replace").strip()[-SAID:]
+            ended = way.wait()
+        finally:
+            late.cancel()
+            way.kill()
+    if ended or len(data) > ANSWER:
+        raise Unseen(f"`{config}`: ssh ended with {ended}: {said!a}")
+    try:
+        return decode(data.removesuffix(b"\n"), ANSWER)
+    except Refused as refusal:
+        raise Unseen(f"`{config}`: not an answer of a foot: {refusal.detail}") from refusal
+
+
+def versions(config: Path) -> tuple[dict[str, str], list[str]]:
+    """Give what is installed on a host, and its stale programs; raises as `ask`."""
+    found = ask(config, "versions")
+    if not conforms(found, _VERSIONS) or not _table(found["installed"]):
+        raise Unseen(f"`{config}`: the host's foot answers something else than versions")
+    return found["installed"], found["stale"]
+
+
+def posture(config: Path) -> Posture:
+    """Give a host's posture, with what runs; raises as `ask`."""
+    found = ask(config, "posture")
+    sound = conforms(found, _POSTURE) and isinstance(found["sections"], dict)
+    sound = sound and all(map(_table, found["sections"].values()))
+    if not sound or not all(isinstance(path, str) for path in found["unread"]):
+        raise Unseen(f"`{config}`: the host's foot answers something else than a posture")
+    return Posture(found["sections"], found["unread"])
+
+
+def _table(value: Json) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())

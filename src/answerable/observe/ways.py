@@ -1,0 +1,54 @@
+"""The ways onto hosts: a disk or environment that is mounted here, ssh to the foot, its service.
+
+A service answers if its URL gives status 200 within the client's time.
+"""
+
+import httpx
+
+from answerable.observe import ssh
+from answerable.observe.look import KINDS, Place, Sight, dpkg, python
+from answerable.observe.posture import Posture
+from answerable.observe.posture import posture as of_disk
+
+ANSWER = 65_536
+"""How much of a health answer is read, bytes."""
+
+
+def look(place: Place, client: httpx.Client) -> Sight:
+    """Look at a host once.
+
+    Raises:
+        Unseen: if it cannot be looked at.
+    """
+    assert place.kind in KINDS, f"`{place.kind}` is none of {KINDS}"
+    if place.kind == "ssh":
+        found, stale = ssh.versions(place.root)
+    else:
+        found, stale = (dpkg if place.kind == "dpkg" else python)(place.root), []
+    return Sight(found, probe(client, place.health) if place.health else "", stale)
+
+
+def posture(place: Place) -> Posture | None:
+    """Take a host's posture; None for a Python environment, which has none.
+
+    Raises:
+        Unseen: if it cannot be looked at.
+    """
+    if place.kind == "python":
+        return None
+    return ssh.posture(place.root) if place.kind == "ssh" else of_disk(place.root)
+
+
+def probe(client: httpx.Client, url: str) -> str:
+    """Ask a service whether it is well; give why not, or nothing."""
+    size = 0
+    try:
+        with client.stream("GET", url) as answer:
+            for part in answer.iter_raw():
+                size += len(part)
+                if size > ANSWER:
+                    return f"`{url}` sends over {ANSWER} bytes"
+            ok = answer.status_code == httpx.codes.OK
+            return "" if ok else f"`{url}` answers {answer.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"`{url}` does not answer: {type(error).__name__}"

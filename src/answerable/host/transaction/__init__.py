@@ -1,0 +1,1 @@
+"""One change as a transaction: rehearsed apart, explained, committed by a journal, undone by it."""

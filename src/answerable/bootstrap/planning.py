@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from answerable.authority import authorization, draft
+from answerable.bootstrap import models, ranking
 from answerable.bootstrap.feeds import sources
 from answerable.bootstrap.follow import Logs, read_hosts
 from answerable.bootstrap.people import nonce
@@ -29,7 +30,7 @@ from answerable.changes.plan import NoPlan, Plan, Terms
 from answerable.changes.plan import read as read_plan
 from answerable.config import NotConfigured, Party, read_bytes, write_private
 from answerable.exposure import keys
-from answerable.exposure.match import Known, Snapshot, match
+from answerable.exposure.match import Exposure, Known, Snapshot, match
 from answerable.exposure.rank import Context, Ranked, rank
 from answerable.feeds import candidate as candidates
 from answerable.feeds import release
@@ -251,14 +252,22 @@ class Planning:
             found.append(Snapshot(name, by_root[row["feed"], row["root"]]))
         return found
 
-    def exposures(self) -> tuple[Known, list[Ranked], list[Inventory], list[str]]:
-        """Match the newest releases with what is on the hosts, the most urgent first."""
-        known = Known(self.snapshots(self.logs.state.newest.values()))
+    def matched(self) -> tuple[Known, list[Exposure], list[Inventory], list[str]]:
+        """Match the newest releases with what is on the hosts."""
+        newest = self.logs.state.newest.items()
+        known = Known(self.snapshots([r for feed, r in newest if feed != models.FEED]))
         inventories, unknown = self._kept()
-        matched = match(known, inventories, unknown)
-        context = Context(clock(), self.party.settings.get("weights", {}))
-        ranked = rank(matched.exposures, context)
-        return known, ranked, inventories, unknown
+        found = match(known, inventories, unknown).exposures
+        return known, list(found), inventories, unknown
+
+    def context(self, found: Iterable[Exposure]) -> tuple[Context, tuple[str, ...]]:
+        """Give what ranking knows beside these exposures, and in words what it lacks."""
+        return ranking.context(self.party, self.logs, self.client, found, clock())
+
+    def exposures(self) -> tuple[Known, list[Ranked], list[Inventory], list[str]]:
+        """Match and rank, the most urgent first."""
+        known, found, inventories, unknown = self.matched()
+        return known, rank(found, self.context(found)[0]), inventories, unknown
 
     def plan(self, wish: Wish) -> Plan:
         """Make a plan, keep it, and fetch what it would install and go back to.

@@ -1,0 +1,159 @@
+"""Ranked exposures: of this machine without any settings, or of a control plane's fleet.
+
+Here: the packages of the machine itself, and a folder of publications. What one channel says alone
+counts in such a list, since nothing but a reader's eye depends on it; what is not said of the
+machine (whether it can be reached from public networks) counts as worse.
+
+A fleet: what the released snapshots say of the hosts, weighed as ranking.py says.
+"""
+
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from answerable.bootstrap import feed_folder, ranking
+from answerable.bootstrap.planning import Planning
+from answerable.bootstrap.serve import clock
+from answerable.exposure import beliefs
+from answerable.exposure.applies import Ranges
+from answerable.exposure.explain import model_of
+from answerable.exposure.export import Heading
+from answerable.exposure.keys import key, places
+from answerable.exposure.match import Exposure
+from answerable.exposure.rank import ALONE, Context, Ranked, rank
+from answerable.feeds import tables
+from answerable.feeds.facts import URGENCIES, Advisory
+from answerable.feeds.rows import Range
+from answerable.feeds.world import World
+from answerable.inventory import release, system
+from answerable.inventory.installed import Found, Installed, Unreadable
+from answerable.inventory.tree import Folder
+from answerable.kernel.errors import Refused
+
+HERE = ALONE | {"exploited", "exploit", "kev_added", "kev_due", "kev_ransomware"}
+"""What may rest on one channel in a list that nothing depends on."""
+VERSION = "0.1.0"
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A ranked list, and what it rests on.
+
+    Args:
+        rows: the most urgent first.
+        hosts: every host that is known; `unknown` are those of which nothing is.
+        notes: for people: what was left out, and why.
+    """
+
+    rows: tuple[Ranked, ...]
+    context: Context
+    hosts: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> Heading:
+        """What stands over an export of it."""
+        by = model_of(self.context.model, self.context.without)
+        return Heading(self.context.now, VERSION, by)
+
+
+def here(
+    feeds: Path, kept: Path, progress: Progress, *, public: bool | None, root: Path = Path("/")
+) -> Listed:
+    """List what this machine (or another root) is exposed to.
+
+    Args:
+        feeds: a folder of publications.
+        kept: where what was read of it is kept.
+        public: whether the machine can be reached from public networks; None if not known.
+
+    Raises:
+        Unreadable: no package database.
+        Unusable, NotConfigured: as `feed_folder.read`.
+    """
+    now, tree, host = clock(), Folder(root), socket.gethostname()
+    progress("packages", 0)
+    installed = system.read(tree)
+    ecosystem = ""
+    with suppress(Unreadable):
+        ecosystem = release.of(tree)
+    found = feed_folder.read(feeds, kept, ecosystem, now, progress)
+    exposures, notes = _exposures(host, installed, found.world, now, progress)
+    flaws = beliefs.believed(
+        found.world.folder, {cve for each in exposures for cve in each.advisory.cves}, now
+    )
+    context = Context(
+        now, flaws=flaws, listed=ranking.catalogue(found.world), alone=HERE,
+        public={} if public is None else {"here": public},
+        without="a list of one machine is ranked by rules",
+    )  # fmt: skip
+    gaps = [f"{gap.name}: {gap.reason}" for gap in installed.gaps]
+    return Listed(
+        tuple(rank(exposures, context)), context, (host,), (), (*found.notes, *gaps, *notes)
+    )
+
+
+def _exposures(
+    host: str, installed: Found, world: World, now: int, progress: Progress
+) -> tuple[list[Exposure], list[str]]:
+    names, unordered = set(), []
+    for package in installed.packages:
+        with suppress(Refused):
+            names |= {place.package for place in places(package)}
+    stated = tables.ranges(world.folder, names, now)
+    ranges = Ranges(one.row for one in stated if isinstance(one.row, Range))
+    exposures: list[Exposure] = []
+    for at, package in enumerate(installed.packages, 1):
+        progress("match", at)
+        try:
+            rows = ranges.on(package)
+        except Refused as refusal:
+            unordered.append(f"`{package.package}` {package.version}: {refusal.detail}")
+            continue
+        exposures += _by_flaw(host, package, rows)
+    unordered += [
+        f"`{one.row.advisory}` cannot be applied: {one.reason}" for one in ranges.unordered
+    ]
+    return exposures, unordered
+
+
+def _by_flaw(
+    host: str, package: Installed, rows: Iterable[tuple[Range, tuple[str, ...]]]
+) -> Iterable[Exposure]:
+    """Give one exposure a flaw, whoever names it; the fix is the latest that anybody names."""
+    by_flaw: dict[str, list[Range]] = {}
+    for row, flaws in rows:
+        for flaw in flaws:
+            by_flaw.setdefault(flaw, []).append(row)
+    for flaw, mine in sorted(by_flaw.items()):
+        fixes = [row for row in mine if row.fixed]
+        top = max(fixes or mine, key=lambda row: _order(package, row.fixed))
+        urgency = max((row.urgency for row in mine), key=URGENCIES.index)
+        published = min((row.published for row in mine if row.published), default=0)
+        fact = Advisory(
+            top.advisory, package.ecosystem, package.package, package.source, top.fixed, urgency,
+            (flaw,), -1, exploited=False, published=published,
+        )  # fmt: skip
+        yield Exposure(host, frozenset({"here"}), package, fact, "", "", None, None)
+
+
+def _order(package: Installed, version: str) -> bytes:
+    with suppress(Refused):
+        return key(package.ecosystem, version) if version else b""
+    return b""
+
+
+def fleet(planning: Planning) -> Listed:
+    """List what a control plane's fleet is exposed to.
+
+    Raises:
+        Unavailable: logs, candidates, worlds or the store cannot be read.
+    """
+    _, found, inventories, unknown = planning.matched()
+    context, notes = planning.context(found)
+    known = tuple(inventory.host for inventory in inventories)
+    return Listed(tuple(rank(found, context)), context, known, tuple(unknown), notes)

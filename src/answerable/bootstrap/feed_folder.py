@@ -1,0 +1,147 @@
+"""A folder of publications without any settings: what lies in it is known by its name.
+
+    known_exploited_vulnerabilities.json           CISA's catalogue
+    epss*.csv, epss*.csv.gz                        EPSS
+    osv/*, */all.zip, osv*.json, osv*.jsonl        OSV exports (also *.zip, and packed *.zst, *.gz)
+    debian*.json, *tracker*.json                   the Debian security tracker
+    vulnrichment*.zip                              CISA's additions to CVE records
+    nvd*.json, nvd*.json.gz                        NVD API 2.0
+    updateinfo*.xml, also packed                   the RPM distribution that this machine is
+
+Rules: a name that no rule knows is told, never left out silently. What cannot be used is told with
+its state. Where a publication of advisories cannot be used nothing is listed: silence would read as
+"no flaws". One that only says more about flaws (exploited, scores) may be missing; what it would
+have said then counts as not known. What was read is kept as worlds in a folder of our own.
+
+A folder that is itself one of worlds (as `feed sync` writes it) gives its newest world.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from answerable.bootstrap.publications import subscriptions
+from answerable.config import NotConfigured
+from answerable.feeds import sync
+from answerable.feeds.source import State, Unusable
+from answerable.feeds.sync import USABLE, Step, Subscription
+from answerable.feeds.world import World, Worlds
+
+FILES = 100_000
+"""Most files of a folder that are looked at."""
+DEEP = 3
+"""How many folders below it."""
+_PACKED = r"(\.gz|\.xz|\.zst|\.bz2)?"
+_RULES = (
+    (r"(.*/)?(known_exploited_vulnerabilities|kev)[^/]*\.json" + _PACKED, "kev"),
+    (r"(.*/)?epss[^/]*\.csv" + _PACKED, "epss"),
+    (r"(.*/)?vulnrichment[^/]*\.zip", "vulnrichment"),
+    (r"(.*/)?nvd[^/]*\.json" + _PACKED, "nvd"),
+    (r"(.*/)?updateinfo[^/]*\.xml" + _PACKED, "updateinfo"),
+    (r"(.*/)?osv/.*[^/]\.(json|jsonl|zip)" + _PACKED, "osv"),
+    (r"(.*/)?osv[^/]*\.(json|jsonl|zip)" + _PACKED, "osv"),
+    (r"(.*/)?all\.zip", "osv"),
+    (r"(.*/)?(debian[^/]*|[^/]*tracker[^/]*)\.json" + _PACKED, "debian-tracker"),
+)
+"""Path below the folder -> kind of publication; the first that fits."""
+ADVISORIES = frozenset({"osv", "debian-tracker", "csaf", "updateinfo"})
+"""Kinds without which nothing is listed."""
+_ODD = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a folder gave.
+
+    Args:
+        notes: for people: what is not known by its name, and what could not be used.
+    """
+
+    world: World
+    notes: tuple[str, ...]
+
+
+def read(
+    folder: Path, kept: Path, ecosystem: str, now: int, progress: Callable[[str, int], None]
+) -> Read:
+    """Read a folder of publications, or of worlds.
+
+    Args:
+        kept: where worlds made of it are kept.
+        ecosystem: of this machine, such as `almalinux:9`.
+        progress: told what is being read, and how many rows so far.
+
+    Raises:
+        NotConfigured: no such folder, or nothing in it that is known by its name.
+        Unusable: advisories that cannot be used.
+    """
+    if not folder.is_dir():
+        raise NotConfigured(f"`{folder}` is no folder of publications: name one with --feeds")
+    if (folder / "newest").exists():
+        world = Worlds(folder).newest()
+        assert world is not None, "it has a newest one"
+        return Read(world, ())
+    settings, strange = recognise(folder, ecosystem)
+    notes = [f"`{name}` is not known by its name, and was not read" for name in strange]
+    if not settings:
+        raise NotConfigured(f"`{folder}` holds no publication that is known by its name")
+    with httpx.Client() as client:  # every place is a folder: nothing is asked over the network
+        wanted = subscriptions(settings, client)
+    kinds = {each["name"]: each["kind"] for each in settings}
+    usable, told = _usable(wanted, kinds, kept, now, progress)
+    rows = sync.rows(usable, kept / "documents", now)
+    return Read(Worlds(kept / "worlds").build(rows, now, 0, progress), (*notes, *told))
+
+
+def recognise(folder: Path, ecosystem: str) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Give settings for what is known by its name, and the names of the rest."""
+    found: dict[tuple[str, str], list[str]] = {}
+    strange = []
+    for path in _files(folder):
+        kind = next((kind for rule, kind in _RULES if re.fullmatch(rule, path.lower())), "")
+        if not kind:
+            strange.append(path)
+            continue
+        several = kind in ("osv", "updateinfo")
+        found.setdefault((kind, path if several else ""), []).append(path)
+    settings: list[Mapping[str, Any]] = []
+    for (kind, path), files in sorted(found.items()):
+        one: dict[str, Any] = {"name": kind, "kind": kind, "folder": str(folder), "files": files}
+        if path:
+            stem = _ODD.sub("-", path.lower()).strip("-")[:50]
+            one |= {"name": f"{kind}-{stem}", "channel": f"{kind}/{stem}", "ecosystem": ecosystem}
+        settings.append(one)
+    return settings, strange
+
+
+def _files(folder: Path) -> list[str]:
+    found = [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))[:FILES]
+        if path.is_file() and len(path.relative_to(folder).parts) <= DEEP
+    ]
+    return [path for path in found if not path.startswith(".")]
+
+
+def _usable(
+    wanted: Sequence[Subscription],
+    kinds: Mapping[str, str],
+    kept: Path,
+    now: int,
+    progress: Callable[[str, int], None],
+) -> tuple[list[Subscription], list[str]]:
+    def tell(step: Step) -> None:
+        progress(f"{step.doing} {step.path}", step.done)
+
+    (kept / "documents").mkdir(mode=0o700, parents=True, exist_ok=True)
+    bad: dict[str, str] = {}
+    for one in sync.sync(wanted, kept / "documents", now, tell):
+        if one.state != USABLE:
+            if kinds[one.publication] in ADVISORIES:
+                raise Unusable(State(one.state), f"{one.publication}/{one.path}", one.detail)
+            bad[one.publication] = f"`{one.path}` is {one.state}, and says nothing: {one.detail}"
+    return [each for each in wanted if each.name not in bad], list(bad.values())

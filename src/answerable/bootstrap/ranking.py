@@ -1,0 +1,53 @@
+"""What a control plane knows when it ranks, beside the exposures.
+
+    <directory>/worlds/            what the world says of flaws, as `feed sync` makes it
+    <directory>/models/<sha256>    models; only the released one is loaded (models.py)
+
+and from the settings `weights` (zone -> points) and `public` (zone -> whether its hosts can be
+reached from public networks). Each may be missing: the ranking then says what it lacks.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import httpx
+
+from answerable.bootstrap import models
+from answerable.bootstrap.follow import Logs
+from answerable.config import Party
+from answerable.exposure import beliefs
+from answerable.exposure.match import Exposure
+from answerable.exposure.rank import Context
+from answerable.feeds import tables
+from answerable.feeds.world import World, Worlds
+
+
+def context(
+    party: Party, logs: Logs, client: httpx.Client, found: Iterable[Exposure], now: int
+) -> tuple[Context, tuple[str, ...]]:
+    """Give what ranking knows at POSIX second `now`, and in words what it lacks.
+
+    Raises:
+        Unusable: the newest world is damaged.
+    """
+    settings = party.settings
+    known = Context(now, settings.get("weights", {}), settings.get("public", {}))
+    place = party.directory / "worlds"
+    world = Worlds(place).newest() if place.is_dir() else None
+    if world is None:
+        why = "no world was made, so only released facts are weighed"
+        return replace(known, without=why), (f"{why}; see `answerable feed sync`",)
+    cves = frozenset(cve for each in found for cve in each.advisory.cves)
+    served = models.served(party, logs, client)
+    told = replace(
+        known, flaws=beliefs.believed(world.folder, cves, now), listed=catalogue(world),
+        model=served.model, without=served.why,
+    )  # fmt: skip
+    if served.model is None:
+        return told, (f"ranked by rules alone: {served.why}",)
+    return replace(told, listings=beliefs.listings(world.folder, now)), ()
+
+
+def catalogue(world: World) -> bool:
+    """Tell whether a catalogue of exploited flaws is in a world, so that absence means no."""
+    return any(channel == "kev" for _, channel in tables.counts(world.folder))

@@ -24,7 +24,8 @@ Rules:
    (`PLATFORMS`), the package by its purl of type rpm, else by its name. Other products say nothing
    about packages, so they give no range.
 2. `fixed`, `first_fixed` and `recommended` end a range with their version. `known_affected` is a
-   range without an end; what nobody will mend because it is out of support is `end_of_life`.
+   range without an end, unless the same package has a fixed version there; what nobody will mend
+   because it is out of support is `end_of_life`.
    `known_not_affected` is the publisher's word for it. `under_investigation` is silence.
 3. A version is `[epoch:]version-release`, without an epoch of 0.
 4. A document without a flaw is a document (some are); it is not `empty` if its category says so.
@@ -198,15 +199,18 @@ class Csaf:
         self, advisory: str, flaw: Json, tree: Tree, urgency: str, dates: tuple[int, int, int]
     ) -> Iterator[Range]:
         cves = (flaw["cve"],) if is_cve(flaw.get("cve", "")) else ()
-        seen = set()
+        seen, mended = set(), set()
         for status, product, versioned in _states(flaw):
             resolved = tree.resolve(product, versioned=versioned)
             if resolved is None:
                 continue
             ecosystem, part = resolved
-            fixed = part.version if versioned else ""
-            place = (ecosystem, part.name, part.level, status, fixed)
-            if place not in seen:  # one for all architectures
+            fixed, package = part.version if versioned else "", (ecosystem, part.name, part.level)
+            if versioned:
+                mended.add(package)
+            place = (*package, status, fixed)
+            endless = status == "affected" and not versioned and package in mended
+            if place not in seen and not endless:  # one for all architectures
                 seen.add(place)
                 yield Range(
                     self.channel, advisory, ecosystem, part.name, part.level, status, "", fixed,

@@ -50,6 +50,7 @@ FLAWS: Final = 10_000_000
 """Most flaws that a listing of pages may announce."""
 _API = "cves/2.0?resultsPerPage={}&startIndex={}"
 _METRICS = ("cvssMetricV40", "cvssMetricV31", "cvssMetricV30", "cvssMetricV2")
+_LISTED = frozenset({"exploited", "kev_added", "kev_due"})
 _COUNTS = ("resultsPerPage", "startIndex", "totalResults")
 Json = Any
 Said = tuple[Field, str]
@@ -123,9 +124,11 @@ class Nvd:
         name, modified = cve["id"], time_of(cve["lastModified"])
         if not is_cve(name):
             raise ValueError(f"`{name!r:.40}` is no flaw's name")
-        for field, value in _said(cve):
+        added = time_of(cve.get("cisaExploitAdd"))
+        for field, value in _said(cve, added):
             if value:
-                yield Claim(self.channel, name, field, value, modified)
+                said = added if field in _LISTED else modified
+                yield Claim(self.channel, name, field, value, said)
 
 
 def _head(file: Path, source: str) -> dict[str, Json]:
@@ -147,13 +150,13 @@ def _require_whole(head: dict[str, Json], count: int, source: str) -> None:
         raise Unusable(State.TRUNCATED, source, f"{count} of {page} flaws; fetch again")
 
 
-def _said(cve: Json) -> Iterator[Said]:
+def _said(cve: Json, added: int) -> Iterator[Said]:
     if cve.get("vulnStatus") == "Rejected":
         yield "rejected", "yes"
         return
     yield "published", str(time_of(cve.get("published")) or "")
     yield "description", _english(cve.get("descriptions") or ())
-    if added := time_of(cve.get("cisaExploitAdd")):
+    if added:
         yield "exploited", "yes"
         yield "kev_added", str(added)
         yield "kev_due", str(time_of(cve.get("cisaActionDue")) or "")

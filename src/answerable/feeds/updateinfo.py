@@ -59,6 +59,8 @@ PACKAGES: Final = 100_000
 """Most packages of one update."""
 TOKEN: Final = 16 * MIB
 """Longest tag with its attributes, bytes: expat holds it in memory."""
+_UNFINISHED = frozenset({3, 5, 6, 20})
+"""Errors of expat at the end that mean that something more was to come: an unclosed tag, .."""
 _CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
 _TEXTS = frozenset({"id", "title", "severity", "description"})
 Attributes = dict[str, str]
@@ -276,7 +278,8 @@ def _parsed(
         parser.Parse(b"", True)  # noqa: FBT003  positional only
         yield
     except expat.ExpatError as error:
-        state = State.TRUNCATED if last else State.MALFORMED
+        cut = last and error.code in _UNFINISHED
+        state = State.TRUNCATED if cut else State.MALFORMED
         raise Unusable(state, source, f"no XML: {error}; fetch again") from error
     except (ValueError, KeyError, TypeError) as error:
         raise Unusable(State.MALFORMED, source, f"{error!r:.200}") from error

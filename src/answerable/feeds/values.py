@@ -28,7 +28,8 @@ from answerable.feeds.publication import RECORD
 from answerable.feeds.source import State, Unusable
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_TAIL = 12  # the longest literal, number or escape that a cut can leave unfinished, characters
+_CUT = re.compile(r"(?:[\\u0-9a-fA-F.+-]{0,8}|t(?:r|ru)?|f(?:a|al|als)?|n(?:u|ul)?)[ \t\n\r]*")
+"""What a cut can leave of a number, an escape or a literal."""
 
 
 def _never(name: str) -> NoReturn:
@@ -157,8 +158,8 @@ class Cursor:
         return True
 
     def _fail(self, error: json.JSONDecodeError) -> NoReturn:
-        end = len(self._text.rstrip())
-        if error.pos >= end - _TAIL or error.msg.startswith("Unterminated string"):
+        cut = error.msg.startswith("Unterminated string") or _CUT.fullmatch(self._text, error.pos)
+        if cut:
             raise Unusable(
                 State.TRUNCATED, self._source, "it ends in the middle; fetch again"
             ) from error

@@ -124,7 +124,7 @@ def places(installed: Installed) -> tuple[Place, ...]:
         Place(ecosystem, "binary", installed.package, own),
         Place(ecosystem, "source", installed.source or installed.package, source),
     ]
-    if ecosystem.startswith("debian:") and _BACKPORT.search(version):
+    if ecosystem.startswith("debian:") and ecosystem != UNSTABLE and _BACKPORT.search(version):
         found += [Place(UNSTABLE, p.level, p.package, p.key) for p in tuple(found)]
     return tuple(found)
 

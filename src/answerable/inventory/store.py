@@ -149,18 +149,19 @@ class Store:
         """Give a package's id, a new one if it has none; only within a transaction."""
         one = (
             installed.ecosystem, installed.package, installed.version, installed.arch,
-            installed.source, installed.source_version, json.dumps(installed.provides),
+            installed.source, installed.source_version, installed.provides,
         )  # fmt: skip
         known = self._ids.get(one)
         if known is None:
-            found = self.rows(f"select id from package where {_SAME}", one)  # noqa: S608  our names
-            known = found[0][0] if found else self._new(one, installed)
+            fields = (*one[:-1], json.dumps(installed.provides))
+            found = self.rows(f"select id from package where {_SAME}", fields)  # noqa: S608
+            known = found[0][0] if found else self._new(fields, installed)
             if len(self._ids) >= CACHED:
                 self._ids.clear()
             self._ids[one] = known
         return known
 
-    def _new(self, one: Row, installed: Installed) -> int:
+    def _new(self, fields: Row, installed: Installed) -> int:
         places, why = list[Place](), ""
         try:
             places = list(self._places(installed))
@@ -168,7 +169,7 @@ class Store:
             why = refusal.detail
         add = self._sqlite.execute(
             f"insert into package ({_FIELDS}, unordered) values (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            (*one, why),
+            (*fields, why),
         )
         assert add.lastrowid, "sqlite numbers every row"
         rows = [(*place, add.lastrowid) for place in places]

@@ -15,6 +15,7 @@ from answerable.host.driver import (
     Fetch,
     Journal,
     Package,
+    Present,
     Staged,
     Store,
     TransactionDiffers,
@@ -48,6 +49,10 @@ class FakeDriver:
         path = self.place / "packages.json"
         found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         return found
+
+    def census(self) -> list[Present]:
+        """See the port."""
+        return [Present(self.ecosystem, n, v, "all", n) for n, v in self.installed().items()]
 
     @property
     def applied(self) -> list[str]:

@@ -28,6 +28,7 @@ from answerable.host.driver import (
     Journal,
     Locked,
     Package,
+    Present,
     Ran,
     Staged,
     Store,
@@ -66,6 +67,10 @@ _OPTIONS = (
     "Dpkg::Options::=--force-confold",
 )
 _FORMAT = "${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\n"
+_CENSUS = (
+    "${db:Status-Abbrev}\t${Package}\t${Architecture}\t${Version}\t"
+    "${source:Package}\t${source:Version}\t${Provides}\n"
+)
 _LINE = re.compile(r"(Inst|Remv|Purg|Conf) (\S+)(?: \[\S*\])?(?: \((\S+))?")
 WHOLE = "i "
 """dpkg's letters for a package that is wholly installed."""
@@ -106,6 +111,13 @@ class AptDriver:
     def installed(self) -> dict[str, str]:
         """Give name -> version; a package of a foreign architecture is `name:arch`."""
         return {n: version for n, (flags, version) in self._database().items() if flags == WHOLE}
+
+    def census(self) -> list[Present]:
+        """Give what dpkg has, each with its source package; foreign architectures are left out."""
+        done = self._run(["dpkg-query", "--show", f"--showformat={_CENSUS}"])
+        if done.code or done.cut:
+            raise DriverFailed(f"dpkg-query cannot list the packages: {last_lines(done.output)}")
+        return parse_census(done.output, self._ecosystem, self._arch())
 
     def stage(self, packages: Sequence[Package], fetch: Fetch) -> Staged:
         """Bring the .debs here; their hash and their control fields must be the named ones."""
@@ -278,6 +290,24 @@ def parse_database(text: str, native: str) -> dict[str, tuple[str, str]]:
         if status[1] not in "nc":
             name = package if arch in {native, "all"} else f"{package}:{arch}"
             found[name] = (status[1:3], version)
+    return found
+
+
+def parse_census(text: str, ecosystem: str, native: str) -> list[Present]:
+    """Read `dpkg-query` lines into packages; what is there only in part is `broken`.
+
+    The letters are those of `${db:Status-Abbrev}`: what is wanted, what is there, an error.
+    """
+    found = []
+    for line in text.splitlines():
+        letters, package, arch, version, source, made, provides = line.split("\t")
+        if letters[1] in "nc" or arch not in {native, "all"}:
+            continue
+        state = "installed" if letters[1:3] in {"i ", "t ", "W "} else "broken"
+        state = "held" if state == "installed" and letters[0] == "h" else state
+        names = tuple(sorted({word.split()[0] for word in provides.split(",") if word.strip()}))
+        own = "" if made == version else made
+        found.append(Present(ecosystem, package, version, arch, source, own, state, names))
     return found
 
 

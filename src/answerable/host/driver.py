@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, NamedTuple, Protocol
 
 from answerable.kernel.errors import Unavailable
 
@@ -75,6 +75,23 @@ class Package:
     sha256: str
 
 
+class Present(NamedTuple):
+    """One package as this host's inventory says it.
+
+    `arch` is of the package, for Python the interpreter (`cp311`). `source_version` is empty where
+    it is the package's own. `state` is `installed`, `held` (by whoever runs the host) or `broken`.
+    """
+
+    ecosystem: str
+    package: str
+    version: str
+    arch: str
+    source: str
+    source_version: str = ""
+    state: str = "installed"
+    provides: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Staged:
     """Packages and, in the same order, their files: hashed, and found to contain those packages."""
@@ -96,6 +113,9 @@ class Driver(Protocol):
 
     def installed(self) -> dict[str, str]:
         """Give name -> version of what is wholly installed; half-installed counts as absent."""
+
+    def census(self) -> list[Present]:
+        """Give all that is there, also held back and half installed."""
 
     def stage(self, packages: Sequence[Package], fetch: Fetch) -> Staged:
         """Bring the artefacts here and check them; raises `ArtefactDiffers`."""

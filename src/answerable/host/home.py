@@ -28,6 +28,7 @@ from answerable.host.enrol import read_charter, read_proof
 from answerable.host.files import HomeUnavailable, check_private, make_private, read_file
 from answerable.host.follow import Follower
 from answerable.host.fresh import Guards
+from answerable.host.inventory import Census
 from answerable.host.journal import Journal
 from answerable.host.judge import Identity, Judge
 from answerable.host.report import Outbox, Refusals
@@ -90,6 +91,11 @@ class Home:
             make_services(self.settings, self.directory / "services", self.world.sleep),
             self.settings.checks,
         )
+
+    def census(self) -> Census:
+        """Give what tells the control plane what is installed here."""
+        given = self.settings
+        return Census(self.client, given.control, self.signer, self.fleet, given.inventory)
 
     def agent(self, tools: Tools, patience: int) -> Agent:
         """Put the agent together; it acts through `tools`."""

@@ -15,7 +15,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from answerable.host.agent import Agent, Row
@@ -109,8 +109,10 @@ def _charter(given: argparse.Namespace, world: World) -> int:
 
 def _apply(given: argparse.Namespace, world: World) -> int:
     home = Home(given.dir, world)
-    agent = home.agent(home.tools(), patience=1)
+    tools = home.tools()
+    agent = home.agent(tools, patience=1)
     rows = agent.look()
+    home.census().tell(tools.driver, agent, world.clock)
     status = write_status(given.dir, home, agent, rows)
     _print(status, given.output)
     codes = {_STATES.get(row.state, REFUSED) for row in rows}
@@ -121,18 +123,26 @@ def _apply(given: argparse.Namespace, world: World) -> int:
 
 def _run(given: argparse.Namespace, world: World) -> int:
     home, stop = Home(given.dir, world), threading.Event()
+    tools, census = home.tools(), home.census()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    return go_on(home, home.agent(home.tools(), PATIENCE), stop)
+    agent = home.agent(tools, PATIENCE)
+    return go_on(home, agent, stop, lambda: census.tell(tools.driver, agent, world.clock))
 
 
-def go_on(home: Home, agent: Agent, stop: threading.Event) -> int:
-    """Look again and again until told to stop; an action that has begun is finished first."""
+def go_on(
+    home: Home, agent: Agent, stop: threading.Event, after: Callable[[], object] = lambda: None
+) -> int:
+    """Look again and again until told to stop; an action that has begun is finished first.
+
+    `after` is done after each look.
+    """
     said: list[str] = []
     agent.stopping = stop.is_set
     while not stop.is_set():
         rows = agent.look()
         write_status(home.directory, home, agent, rows)
+        after()
         lines = [" ".join(filter(None, (r.about.change, r.state, r.reason))) for r in rows]
         if said != (said := lines + agent.trouble):
             _say("\n".join(said) or "nothing to do")

@@ -4,13 +4,14 @@
      "control":"https://control.example","log":"https://log.example",
      "driver":{"kind":"apt","ecosystem":"debian:12"},
      "services":{"kind":"systemd"},
-     "guards":{"g1":"https://g1.example"},"poll":5,"retry":60,"zones":["web"]}
+     "guards":{"g1":"https://g1.example"},"poll":5,"retry":60,"inventory":900,"zones":["web"]}
 
 `driver` is also `{"kind":"venv","path":"/srv/app"}`; `services` also `initd`, or
 `{"kind":"pidfile","units":{"app":["/srv/app/bin/serve"]}}`. `guards` holds addresses that differ
 from the charter's, `zones` what the host adds to its record. `poll`: seconds between two looks at
-the control plane; `retry`: seconds after which what was refused is asked again. Members may be
-left out; one that is not known is an error, since a misspelt rule would be no rule.
+the control plane; `retry`: seconds after which what was refused is asked again; `inventory`:
+seconds between two inventories (inventory.py), none if 0. Members may be left out; one that is not
+known is an error, since a misspelt rule would be no rule.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from answerable.host.driver import Driver
 from answerable.host.files import HomeUnavailable, make_private, read_json
 from answerable.host.service import Check, Services, read_checks
 
-POLL, RETRY = 5, 60
+POLL, RETRY, INVENTORY = 5, 60, 900
 """Seconds, unless the settings say otherwise."""
 
 
@@ -36,6 +37,7 @@ class Settings:
     zones: frozenset[str] = frozenset()
     poll: float = POLL
     retry: int = RETRY
+    inventory: int = INVENTORY
     driver: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
@@ -43,7 +45,7 @@ class Settings:
 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "control": str, "log": str, "guards": dict, "zones": list, "poll": (int, float), "retry": int,
-    "driver": dict, "services": dict, "checks": dict,
+    "inventory": int, "driver": dict, "services": dict, "checks": dict,
 }  # fmt: skip
 
 

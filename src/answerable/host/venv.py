@@ -31,6 +31,7 @@ from answerable.host.driver import (
     Fetch,
     Journal,
     Package,
+    Present,
     Ran,
     Staged,
     Store,
@@ -79,6 +80,12 @@ class VenvDriver:
                 name, version = read_metadata(_text(folder / "METADATA"))
                 found.setdefault(name, []).append(version if whole(folder) else "")
         return {name: v[0] for name, v in sorted(found.items()) if len(v) == 1 and v[0]}
+
+    def census(self) -> list[Present]:
+        """Give what is wholly installed; what is not counts as absent here too."""
+        tag = "cp" + self._site().parent.name.removeprefix("python").replace(".", "")
+        rows = self.installed().items()
+        return [Present("pypi", name, version, tag, name) for name, version in rows]
 
     def stage(self, packages: Sequence[Package], fetch: Fetch) -> Staged:
         """Bring the wheels here; their hash and their METADATA must be the named ones."""

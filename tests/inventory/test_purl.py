@@ -23,7 +23,7 @@ from answerable.inventory.purl import package
         ("pkg:deb/ubuntu/curl@7?distro=ubuntu-24.04", "ubuntu:24.04", "curl", "7"),
         ("pkg:deb/debian/x@4-1?distro=debian-12.5&epoch=1", "debian:12", "x", "1:4-1"),
         ("pkg:deb/debian/x@1:4-1?distro=debian-12.5&epoch=1", "debian:12", "x", "1:4-1"),
-        ("pkg:rpm/redhat/x@1-2?distro=redhat-8.4", "rhel:8", "x", "1-2"),
+        ("pkg:rpm/redhat/x@1-2?distro=redhat-8.4", "redhat:8", "x", "1-2"),
         ("pkg:rpm/rocky/x@1-2?distro=rocky-9.3", "rocky:9", "x", "1-2"),
         ("pkg:rpm/opensuse/x@1-2?distro=opensuse-leap-15.5", "opensuse-leap:15.5", "x", "1-2"),
         ("pkg:apk/alpine/x@1-r2?distro=alpine-3.19.1", "alpine:3.19", "x", "1-r2"),

@@ -17,7 +17,7 @@ from answerable.inventory.tree import Folder
         ("debian", "bookworm", "debian:12"),
         ("ubuntu", "22.04", "ubuntu:22.04"),
         ("almalinux", "9.4", "almalinux:9"),
-        ("redhat", "8.4", "rhel:8"),
+        ("redhat", "8.4", "redhat:8"),
         ("amzn", "2023", "amazon:2023"),
         ("alpine", "v3.19.1", "alpine:3.19"),
         ("opensuse.leap", "15.5", "opensuse-leap:15.5"),

@@ -16,9 +16,10 @@ OS_RELEASE = 65_536
 """Largest os-release file, bytes."""
 _FILES = ("etc/os-release", "usr/lib/os-release")
 _NAMES = {
-    "amzn": "amazon", "ol": "oracle", "redhat": "rhel", "red-hat": "rhel", "suse": "sles",
-    "sles_sap": "sles", "sle-micro": "sles", "opensuse.leap": "opensuse-leap",
-    "alma": "almalinux", "rockylinux": "rocky",
+    "alma": "almalinux", "amzn": "amazon", "azurelinux": "azure linux", "mariner": "azure linux",
+    "ol": "oracle", "opensuse.leap": "opensuse-leap", "photon": "photon os", "red-hat": "redhat",
+    "rhel": "redhat", "rockylinux": "rocky", "sle-micro": "sles", "sled": "sles",
+    "sles_sap": "sles", "suse": "sles",
 }  # fmt: skip
 _CODENAMES = {
     ("debian", "buster"): "10", ("debian", "bullseye"): "11", ("debian", "bookworm"): "12",
@@ -39,9 +40,11 @@ def ecosystem(name: str, version: str) -> str:
         version: its number as it writes it, or a code name.
     """
     name = name.lower()
+    if not _ID.fullmatch(name):
+        return ""
     name = _NAMES.get(name, name)
     number = _VERSION.fullmatch(_CODENAMES.get((name, version.lower()), version))
-    if not _ID.fullmatch(name) or not number:
+    if not number:
         return ""
     return f"{name}:{number[1]}.{number[2] or 0}" if name in _TWO else f"{name}:{number[1]}"
 

@@ -94,7 +94,7 @@ def test_rpm_marks_order_as_its_page_says() -> None:
     ("ecosystem", "version"),
     [
         (DEBIAN, ""), (DEBIAN, "a1"), (DEBIAN, "1 2"), (DEBIAN, "1:"),
-        (DEBIAN, "1.0-"), (DEBIAN, "-1"),
+        (DEBIAN, "1.0-"), (DEBIAN, "-1"), (DEBIAN, "1:1.0-2:3"), (DEBIAN, "1.0-2_3"),
         (DEBIAN, "1\n"), (DEBIAN, "\uff11"), (DEBIAN, "1" * (LENGTH + 1)),
         (PYPI, ""), (PYPI, "one"), (PYPI, "1..2"), (PYPI, "1.0-"), (PYPI, "--version"),
         ("rpm", "1"), ("", "1"), ("debian", "1"), ("almalinux:9", "1-2-3"), ("redhat:9", "1 2"),

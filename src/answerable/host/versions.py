@@ -31,7 +31,9 @@ RPM = frozenset({
 })  # fmt: skip
 """Distributions by their package tool; an ecosystem is `<distribution>:<release>`."""
 
-_DEB_VERSION = re.compile(r"(?:(\d{1,9}):)?([0-9][A-Za-z0-9.+~:-]*?)(?:-([A-Za-z0-9.+~]+)|(?<!-))")
+_DEB_VERSION = re.compile(
+    r"(?:(\d{1,9}):)?(?:([0-9][A-Za-z0-9.+~:-]*)-([A-Za-z0-9.+~]+)|([0-9][A-Za-z0-9.+~:]*))"
+)
 _EVR = re.compile(r"(?:(\d{1,9}):)?([A-Za-z0-9._+~^]+)(?:-([A-Za-z0-9._+~^]+))?")
 _PEP440 = re.compile(
     r"v?(?:(\d+)!)?(\d+(?:\.\d+)*)(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?(\d*))?"
@@ -73,7 +75,8 @@ def _dpkg_part(text: str) -> bytes:
 
 
 def _dpkg(found: re.Match[str]) -> bytes:
-    epoch, upstream, revision = found.groups()
+    epoch, upstream, revision, native = found.groups()
+    upstream = upstream or native
     demand(":" not in upstream or epoch, "malformed", f"`{found[0]}` is not a Debian version")
     return number(epoch or "0") + _dpkg_part(upstream) + _dpkg_part(revision or "0")
 

@@ -27,7 +27,8 @@ LENGTH = 255
 DPKG = frozenset({"debian", "ubuntu", "ubuntu-pro"})
 RPM = frozenset({
     "almalinux", "amazon", "azure linux", "centos", "fedora", "mageia", "openeuler", "opensuse",
-    "opensuse-leap", "opensuse-tumbleweed", "oracle", "photon os", "redhat", "rocky", "sles", "suse",
+    "opensuse-leap", "opensuse-tumbleweed", "oracle", "photon os", "redhat", "rocky", "sles",
+    "suse",
 })  # fmt: skip
 """Distributions by their package tool; an ecosystem is `<distribution>:<release>`."""
 

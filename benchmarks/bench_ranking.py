@@ -159,13 +159,15 @@ def later(example: Example, second: int) -> bool:
 
 
 def inflated(rows: Sequence[Example], count: int, *, listed: bool) -> list[Example]:
-    """Forge flaws described as the worst; by one channel, or by as many as honest ones."""
+    """Forge flaws that are described as exploited ones, of products whose flaws are harmless."""
     chance = random.Random(SEED)
-    calm = [each.flaw for each in rows if not each.listed and each.flaw.published < SPLIT]
+    known = [each for each in rows if each.flaw.published < SPLIT]
+    calm = [each.flaw for each in known if not each.listed]
+    bad = [each.flaw for each in known if each.listed]
     return [
         Example(
-            replace(adversary.inflate(flaw, chance), cve=f"CVE-2024-{9_000_000 + n}",
-                    vendor="initech", product="printer", cna="initech", published=SPLIT - 90_000),
+            replace(adversary.disguise(flaw, chance.choice(bad)),
+                    cve=f"CVE-2024-{9_000_000 + n}", published=SPLIT - 90_000),
             SPLIT - 10 if listed else 0, BOTH, LISTED,
         )
         for n, flaw in enumerate(chance.sample(calm, count))
@@ -294,7 +296,7 @@ def forged(rows: Sequence[Example], model: Model, serving: Trained, recipe: Reci
 def poisoned(rows: Sequence[Example], recipe: Recipe, model: Model, asked: Golden) -> None:
     """Poison the training past every feed, and look at the gate; natural updates beside it."""
     attacks: dict[str, Callable[[], Sequence[Example]]] = {
-        "500 inflated flaws, said to be exploited": lambda: [
+        "500 harmless flaws described as and said to be exploited": lambda: [
             *rows, *inflated(rows, 500, listed=True)],
         "500 like exploited ones, said to be harmless": lambda: [*rows, *like_listed(rows, 500)],
         "half of the exploited ones hidden": lambda: hidden(rows),
@@ -314,19 +316,25 @@ def hardened(rows: Sequence[Example], recipe: Recipe, model: Model, asked: Golde
     """Train on adversarial examples too; measure on clean and on attacked flaws."""
     made = train(rows, replace(recipe, adversarial=200))
     listings = Listings((each.flaw, each.listed) for each in rows if each.listed)
-    bad = [each for each in rows if later(each, SPLIT) and each.listed]
-    evaded = {e.flaw.cve: features(adversary.evade(e.flaw), listings) for e in bad}
+    bad = [each.flaw for each in rows if later(each, SPLIT) and each.listed]
+    calm = [each.flaw for each in rows if later(each, SPLIT) and not each.listed]
     chance = random.Random(SEED)
-    calm = [e for e in rows if later(e, SPLIT) and not e.listed]
+    evaded = {
+        flaw.cve: features(adversary.disguise(flaw, chance.choice(calm)), listings) for flaw in bad
+    }
     flood = [
-        Question(f"F-{n}", features(adversary.inflate(e.flaw, chance), listings), exploited=False)
-        for n, e in enumerate(chance.sample(calm, 500))
-    ]
+        Question(
+            f"F-{n}", features(adversary.disguise(flaw, chance.choice(bad)), listings),
+            exploited=False,
+        )
+        for n, flaw in enumerate(chance.sample(calm, 500))
+    ]  # fmt: skip
     attacked = {
         "clean": asked,
-        "exploited ones described so that nothing alarms": Golden(VERSION, tuple(
+        "exploited ones described as harmless ones": Golden(VERSION, tuple(
             replace(row, said=evaded.get(row.cve, row.said)) for row in asked.rows)),
-        "flooded with 500 inflated ones": Golden(VERSION, (*asked.rows, *flood)),
+        "flooded with 500 harmless ones described as exploited":
+            Golden(VERSION, (*asked.rows, *flood)),
     }  # fmt: skip
     for name, questions in attacked.items():
         before, after = (

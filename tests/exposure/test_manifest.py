@@ -1,11 +1,9 @@
 """Lineage: what a model was trained from can be named, and one channel alone trains nothing."""
 
 import json
-import random
 from dataclasses import replace
 
-from answerable.exposure.adversary import evade, forge, inflate
-from answerable.exposure.features import PHRASES, Listings, features
+from answerable.exposure.adversary import disguise, forge
 from answerable.exposure.manifest import Example, Recipe, prepare
 from tests.exposure.models import flaw
 
@@ -65,11 +63,11 @@ def test_adversarial_examples_are_made_from_the_seed_and_counted() -> None:
     assert [end for _, end in found.rows[-6:]] == [True] * 3 + [False] * 3
 
 
-def test_an_evasion_alarms_nobody_and_an_inflation_everybody() -> None:
-    """Each is what its name says, as a model sees it."""
-    calm = features(evade(flaw()), Listings(()))
-    assert [calm[f"says_{name}"] for name in PHRASES] == [0] * len(PHRASES)
-    assert calm["cvss"] is None
-    loud = features(inflate(flaw(vector="", description=""), random.Random(7)), Listings(()))
-    assert loud["cvss"] == 100
-    assert sum(int(loud[f"says_{name}"] or 0) for name in PHRASES) >= 5
+def test_a_disguise_keeps_what_its_author_cannot_choose() -> None:
+    """Name, date, publisher and product stay; words, weaknesses and score are another's."""
+    calm = flaw("CVE-2024-9999", 1, vector="", cwes=(), description="calm", cna="x", vendor="y")
+    found = disguise(flaw(), calm)
+    assert (found.cve, found.published, found.cna, found.vendor) == (
+        flaw().cve, flaw().published, flaw().cna, flaw().vendor,
+    )  # fmt: skip
+    assert (found.vector, found.cwes, found.description) == ("", (), "calm")

@@ -25,6 +25,7 @@ def examples() -> Prepared:
             f"CVE-2024-{n:04}", 1_710_000_000 + n, vector=WORST if grave else MILD,
             cna=chance.choice(["acme", "mitre", "rare"]) if n % 50 else "once",
             description="remote code execution" if chance.random() < 0.5 else "a calm text",
+            references=chance.choice([-1, 3]), cwes=() if n % 3 else ("CWE-78",),
         )  # fmt: skip
         listed = 1_715_000_000 if grave and chance.random() < 0.5 else 0
         made.append(Example(about, listed, TWO, TWO))

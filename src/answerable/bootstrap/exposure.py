@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from answerable.bootstrap import feed_folder, ranking
+from answerable.bootstrap.feed_folder import Place
 from answerable.bootstrap.planning import Planning
 from answerable.bootstrap.serve import clock
 from answerable.exposure import beliefs
@@ -62,13 +63,12 @@ class Listed:
 
 
 def here(
-    feeds: Path, kept: Path, progress: Progress, *, public: bool | None, root: Path = Path("/")
+    place: Place, progress: Progress, *, public: bool | None, root: Path = Path("/")
 ) -> Listed:
     """List what this machine (or another root) is exposed to.
 
     Args:
-        feeds: a folder of publications.
-        kept: where what was read of it is kept.
+        place: a folder of publications.
         public: whether the machine can be reached from public networks; None if not known.
 
     Raises:
@@ -81,7 +81,7 @@ def here(
     ecosystem = ""
     with suppress(Unreadable):
         ecosystem = release.of(tree)
-    found = feed_folder.read(feeds, kept, ecosystem, now, progress)
+    found = feed_folder.read(place, ecosystem, now, progress)
     exposures, notes = _exposures(host, installed, found.world, now, progress)
     flaws = beliefs.believed(
         found.world.folder, {cve for each in exposures for cve in each.advisory.cves}, now

@@ -65,13 +65,25 @@ class Read:
     notes: tuple[str, ...]
 
 
-def read(
-    folder: Path, kept: Path, ecosystem: str, now: int, progress: Callable[[str, int], None]
-) -> Read:
+@dataclass(frozen=True)
+class Place:
+    """A folder of publications, and how to take it.
+
+    Args:
+        folder: where they lie.
+        kept: where worlds made of them are kept.
+        max_age: how old a publication may be, seconds; 0 leaves it to its kind.
+    """
+
+    folder: Path
+    kept: Path
+    max_age: int = 0
+
+
+def read(place: Place, ecosystem: str, now: int, progress: Callable[[str, int], None]) -> Read:
     """Read a folder of publications, or of worlds.
 
     Args:
-        kept: where worlds made of it are kept.
         ecosystem: of this machine, such as `almalinux:9`.
         progress: told what is being read, and how many rows so far.
 
@@ -79,6 +91,7 @@ def read(
         NotConfigured: no such folder, or nothing in it that is known by its name.
         Unusable: advisories that cannot be used.
     """
+    folder, kept = place.folder, place.kept
     if not folder.is_dir():
         raise NotConfigured(f"`{folder}` is no folder of publications: name one with --feeds")
     if (folder / "newest").exists():
@@ -89,6 +102,8 @@ def read(
     notes = [f"`{name}` is not known by its name, and was not read" for name in strange]
     if not settings:
         raise NotConfigured(f"`{folder}` holds no publication that is known by its name")
+    if place.max_age:
+        settings = [{**each, "max_age": place.max_age} for each in settings]
     with httpx.Client() as client:  # every place is a folder: nothing is asked over the network
         wanted = subscriptions(settings, client)
     kinds = {each["name"]: each["kind"] for each in settings}

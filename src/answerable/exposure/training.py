@@ -20,7 +20,7 @@ Left out: how good the model is (golden.py), whether it may serve.
 import math
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
@@ -37,8 +37,12 @@ CLOSE = 1e-3
 """How far the whole numbers may be from the trainer's own answer, logits."""
 CHECKED = 500
 """Rows on which that is checked."""
-LARGEST = 10_000
-"""Largest number of a feature under differential privacy, whose bounds must be public."""
+ABSENT, SAID_NOT = -1, "(not said)"
+"""How the private trainer, which knows no absence, is told of it."""
+BOUNDS = {"cvss": 100, "refs": 20, "words": 400, "lag": 10, "vendor_kev": 300, "product_kev": 100,
+          "cna_kev": 300}  # fmt: skip
+"""Largest numbers that count under differential privacy, whose bounds must not be those of the
+data; of every other feature it is 1."""
 
 
 class Untrainable(Unavailable):
@@ -65,12 +69,14 @@ def fit(prepared: Prepared, jobs: int = 1) -> tuple[Model, str]:
         raise Untrainable("training needs flaws that were listed as exploited, and others")
     names = list(prepared.rows[0][0])
     words = {name: _words(prepared.rows, name) for name in names}
-    frame = pd.DataFrame({name: _column(prepared.rows, name, words[name]) for name in names})
-    kinds = ["continuous" if words[name] is None else "nominal" for name in names]
     recipe = prepared.recipe
-    if recipe.epsilon_thousandths:
-        bounds = {n: (0.0, LARGEST) for n, kind in zip(names, kinds, strict=True)
-                  if kind == "continuous"}  # fmt: skip
+    private = bool(recipe.epsilon_thousandths)
+    frame = pd.DataFrame({
+        name: _column(prepared.rows, name, words[name], private=private) for name in names
+    })  # fmt: skip
+    kinds = ["continuous" if words[name] is None else "nominal" for name in names]
+    if private:
+        bounds = {name: (ABSENT, BOUNDS.get(name, 1)) for name in names if words[name] is None}
         learner = privacy.DPExplainableBoostingClassifier(
             names, kinds, epsilon=recipe.epsilon_thousandths / 1000,
             delta=recipe.delta_billionths / 1e9, privacy_bounds=bounds,
@@ -87,7 +93,7 @@ def fit(prepared: Prepared, jobs: int = 1) -> tuple[Model, str]:
         learner.fit(frame, [int(end) for end in ends])
     _rise(learner)
     manifest = prepared.text(f"interpret-core {version('interpret-core')}")
-    model = _model(learner, names, prepared, manifest)
+    model = _model(learner, words, prepared, manifest)
     _check(learner, frame, model, prepared)
     return model, manifest
 
@@ -98,15 +104,18 @@ def _words(rows: Sequence[Row], name: str) -> frozenset[str] | None:
     return frozenset(word for word, count in counts.items() if count >= FEW) if counts else None
 
 
-def _column(rows: Sequence[Row], name: str, known: frozenset[str] | None) -> list[Any]:
+def _column(
+    rows: Sequence[Row], name: str, known: frozenset[str] | None, *, private: bool
+) -> list[Any]:
     if known is None:
-        return [math.nan if said[name] is None else float(said[name]) for said, _ in rows]  # type: ignore[arg-type]
-    return [_shown(said[name], known) for said, _ in rows]
+        absent = ABSENT if private else math.nan
+        return [float(absent if said[name] is None else said[name]) for said, _ in rows]  # type: ignore[arg-type]
+    return [_shown(said[name], known, private=private) for said, _ in rows]
 
 
-def _shown(value: Value, known: frozenset[str]) -> str | None:
+def _shown(value: Value, known: frozenset[str], *, private: bool) -> str | None:
     if value is None:
-        return None
+        return SAID_NOT if private else None
     return str(value) if value in known else OTHER
 
 
@@ -118,17 +127,18 @@ def _rise(learner: Any) -> None:  # noqa: ANN401  the trainer's own kind
 
 def _model(
     learner: Any,  # noqa: ANN401
-    names: Sequence[str],
+    words: Mapping[str, frozenset[str] | None],
     prepared: Prepared,
     manifest: str,
 ) -> Model:
-    terms = []
+    names, terms = list(words), []
     for features, scores in zip(learner.term_features_, learner.term_scores_, strict=True):
         axes, keep = [], []
         for at in features:
             levels = learner.bins_[at]
             bins = levels[min(len(levels), len(features)) - 1]
-            axis, places = _axis(names[at], bins)
+            private = bool(prepared.recipe.epsilon_thousandths)
+            axis, places = _axis(names[at], bins, words[names[at]], private=private)
             axes.append(axis)
             keep.append(places)
         terms.append(Term(tuple(axes), tuple(_cells(scores, keep))))
@@ -140,17 +150,26 @@ def _model(
     return Model(VERSION, digest, whole, tuple(terms), bands)
 
 
-def _axis(name: str, bins: Any) -> tuple[Axis, list[int]]:  # noqa: ANN401
+def _axis(
+    name: str,
+    bins: Any,
+    known: frozenset[str] | None,
+    *,
+    private: bool,  # noqa: ANN401
+) -> tuple[Axis, list[int]]:
     """Give an axis, and which of the trainer's places its places are."""
-    if isinstance(bins, dict):
-        words = sorted((word for word in bins if word != OTHER), key=lambda word: bins[word])
-        last = bins.get(OTHER, len(set(bins.values())) + 1)
+    if known is not None:
+        # The private trainer puts words that few use among those it has not seen.
+        unseen, words = len(set(bins.values())) + 1, tuple(sorted(known))
+        first = bins.get(SAID_NOT, unseen) if private else 0
+        last = bins.get(OTHER, unseen)
         # Without words an axis still tells whether anything was said.
-        middle = [bins[word] for word in words] or [last]
-        return Axis(name, (), tuple(words)), [0, *middle, last]
+        middle = [bins.get(word, unseen) for word in words] or [last]
+        return Axis(name, (), words), [first, *middle, last]
     # Values are whole numbers, so a cut at 6.5 is one at 7; two cuts may fall together.
     cuts = [math.ceil(cut) for cut in bins]
-    places = [0]
+    # The private trainer was told -1, which lies below every cut that is not below it too.
+    places = [1 + sum(cut <= ABSENT for cut in cuts) if private else 0]
     for at in range(len(cuts) + 1):
         empty = 0 < at < len(cuts) and cuts[at - 1] == cuts[at]
         places += [] if empty else [at + 1]

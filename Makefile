@@ -6,6 +6,7 @@
 BIN := .venv/bin
 WORKERS ?= 2
 PYTEST_OPTIONS ?=
+LOCKED := -q --universal --generate-hashes --no-header pyproject.toml
 # How often each kind of process is killed in the live tests: less where nobody waits for it.
 KILLS ?= $(if $(CI),5,50)
 
@@ -20,41 +21,42 @@ test: lint ## every check and every test that needs no live machine
 	@$(BIN)/pytest -q -rs -n $(WORKERS) -m 'not live' $(PYTEST_OPTIONS)
 
 test-live: ## the tests with real processes, sockets, mounts and packages
-	@scripts/bootstrap --hosts
+	@scripts/bootstrap --hosts --dev
 	@KILLS=$(KILLS) $(BIN)/pytest -q -rs -m live $(PYTEST_OPTIONS)
 
 bench: ## measure the numbers; results go to benchmarks/results
-	@scripts/bootstrap
+	@scripts/bootstrap --dev
 	@$(BIN)/python -m benchmarks
 
 fuzz: ## the property tests again, with many more examples (FUZZ_EXAMPLES=20000)
-	@scripts/bootstrap
+	@scripts/bootstrap --dev
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q -n $(WORKERS) -m fuzz $(PYTEST_OPTIONS)
 
 mutate-checks: ## disable each of the kernel's checks in turn; exactly its own tests must fail
-	@scripts/bootstrap
+	@scripts/bootstrap --dev
 	@$(BIN)/python -m tests.attacks.mutate
 
 lint: ## ruff, format, types
-	@scripts/bootstrap
+	@scripts/bootstrap --dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
 format: ## let ruff format and fix what it can
-	@scripts/bootstrap
+	@scripts/bootstrap --dev
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
 docs: ## write docs/cli.md anew from the commands' own help
-	@scripts/bootstrap
+	@scripts/bootstrap --dev
 	@$(BIN)/python -m scripts.cli_docs
 
-lock: ## write requirements.lock anew from pyproject.toml
-	@scripts/bootstrap
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
-	@scripts/bootstrap
+lock: ## write both lock files anew from pyproject.toml
+	@scripts/bootstrap --dev
+	@$(BIN)/uv pip compile $(LOCKED) --group install -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCKED) --group dev -c requirements.lock -o requirements-dev.lock
+	@scripts/bootstrap --dev
 
 rebuild-env: ## throw .venv away and make it again
 	@rm -rf .venv
-	@scripts/bootstrap
+	@scripts/bootstrap --dev

@@ -12,7 +12,8 @@ from tests.structure.source import ROOT
 
 
 def _tree(folder: Path) -> Path:
-    for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
+    locks = ("requirements.lock", "requirements-dev.lock")
+    for name in ("pyproject.toml", *locks, "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "scripts", folder / "scripts")
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))

@@ -72,5 +72,5 @@ def test_settings_of_the_founding_page_are_read(tmp_path: Path) -> None:
     assert [address.channel for address in guard._book(party)["lee"]] == ["mail", "file"]
     with httpx.Client() as client:
         assert guard._channels(party, client).keys() == {"file", "mail", "webhook"}
-        (source,) = feeds.sources(settings["feeds"]["debian"], party, client)
+        (source,) = feeds.sources(settings["feeds"]["debian"], party, client, lambda: False)
     assert source

@@ -84,6 +84,17 @@ def test_the_charter_of_a_party_twice_is_one(tmp_path: Path) -> None:
     assert draft(written, cards(tmp_path)) == draft(written, cards(tmp_path))
 
 
+def test_provenance_is_demanded_by_feed(tmp_path: Path) -> None:
+    """What people wrote stands in the body; what they misspelt makes it no charter."""
+    written = rules(Desk(tmp_path))
+    written["feeds"]["app"] = {"max_age": "2d", "provenance": "required"}
+    body = draft(written, cards(tmp_path))
+    assert body["feeds"]["app"] == {"max_age": 172_800, "provenance": "required"}
+    written["feeds"]["app"] = {"max_age": "2d", "provenence": "required"}
+    with pytest.raises(Refused, match="malformed"):
+        draft(written, cards(tmp_path))
+
+
 @pytest.mark.parametrize("lost", ["expires", "limits", "feeds"])
 def test_what_was_left_out_is_named(tmp_path: Path, lost: str) -> None:
     """A rule that nobody wrote is never filled in with a default."""

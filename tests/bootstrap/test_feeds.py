@@ -1,17 +1,23 @@
 """Each party builds its sources from its own settings, or says what they lack."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from answerable.bootstrap.feeds import sources
+from answerable.bootstrap.feeds import demands, sources
 from answerable.config import NotConfigured, Party
 from answerable.feeds.curated import Curated
 from answerable.feeds.debian import Debian
 from answerable.feeds.fetch import Folder, Http
+from answerable.feeds.proven import Expected
 from answerable.feeds.pypi import Wheelhouse
+from answerable.feeds.source import Unusable
+from answerable.kernel.charter import Charter
+from tests.feeds.test_provenance import root
+from tests.simulator import constitution
 
 SUITES = [
     {"name": "bookworm", "url": "http://deb.example/debian", "max_age": 9, "base": True},
@@ -21,12 +27,16 @@ DEBIAN = {"kind": "debian", "ecosystem": "debian:12", "keyring": "/k.gpg", "arch
           "suites": SUITES}  # fmt: skip
 
 
+APPLICATION = {"kind": "application", "wheelhouse": "/srv/wheels", "facts": "/srv/facts.json"}
+
+
 def _party(folder: Path) -> Party:
     return Party(folder, "guard", "g1", "team", "", "", {})
 
 
 def _sources(folder: Path, **given: Any) -> Any:  # noqa: ANN401
-    return sources(given, _party(folder), httpx.Client())
+    found = sources(given, _party(folder), httpx.Client(), lambda: False)
+    return [each.source for each in found]
 
 
 def test_suites_come_from_addresses_or_folders(tmp_path: Path) -> None:
@@ -64,3 +74,50 @@ def test_what_is_missing_is_named(tmp_path: Path, given: dict[str, Any], named: 
     """A misspelt setting is an error at the start and not a feed that finds nothing."""
     with pytest.raises(NotConfigured, match=named):
         _sources(tmp_path, **given)
+
+
+def _with_provenance(folder: Path, **changes: Any) -> Any:  # noqa: ANN401
+    place = folder / "root.json"
+    place.write_bytes(root())
+    given = {
+        "root": str(place),
+        "sha256": hashlib.sha256(root()).hexdigest(),
+        "bundles": str(folder),
+        "identities": {"waitress": {"issuer": "https://i", "identity": "a@b.c"}},
+    }
+    feed = {**APPLICATION, "provenance": {**given, **changes}}
+    return sources(feed, _party(folder), httpx.Client(), lambda: True)
+
+
+def test_provenance_is_checked_by_a_judge(tmp_path: Path) -> None:
+    """Its trust root is the pinned one, its bundles lie where the settings say."""
+    wheels, _ = _with_provenance(tmp_path)
+    assert wheels.evidence.bundles.place == str(tmp_path)
+    assert wheels.evidence.identities == {"waitress": Expected("https://i", "a@b.c")}
+    assert wheels.demanded()
+
+
+def test_a_trust_root_that_was_swapped_stops_the_feed(tmp_path: Path) -> None:
+    """A pinned hash that is not the file's is an error at the start."""
+    with pytest.raises(Unusable, match="forged"):
+        _with_provenance(tmp_path, sha256="0" * 64)
+
+
+@pytest.mark.parametrize("lost", ["root", "sha256", "bundles", "identities"])
+def test_provenance_is_configured_whole(tmp_path: Path, lost: str) -> None:
+    """Half a configuration checks nothing, so it is none."""
+    place, sha256 = tmp_path / "root.json", hashlib.sha256(root()).hexdigest()
+    place.write_bytes(root())
+    given = {"root": str(place), "sha256": sha256, "bundles": "b", "identities": {}}
+    del given[lost]
+    feed = {**APPLICATION, "provenance": given}
+    with pytest.raises(NotConfigured, match=lost):
+        sources(feed, _party(tmp_path), httpx.Client(), lambda: False)
+
+
+def test_a_charter_demands_provenance_of_a_feed() -> None:
+    """Of the one that it names, and of no other."""
+    body = constitution.charter()
+    body["feeds"] = {"app": {"max_age": 9, "provenance": "required"}, "debian": {"max_age": 9}}
+    law = Charter(body, "")
+    assert [demands(law, feed) for feed in ("app", "debian", "else")] == [True, False, False]

@@ -51,7 +51,8 @@ class Feed:
 
     def proposed(self) -> Candidate:
         """Give what the control plane proposes."""
-        own = sources(self._control.settings["app"], self._control, httpx.Client())
+        app = self._control.settings["app"]
+        own = sources(app, self._control, httpx.Client(), lambda: False)
         made = propose("app", own, ["waitress"], 0)
         assert isinstance(made, Candidate)
         return made
@@ -86,6 +87,20 @@ def test_an_invented_fact_is_named(feed: Feed) -> None:
     told = json.loads(answer.body)
     assert told["feed"] == "app"
     assert "waitress" in told["facts"][0]
+
+
+def test_where_provenance_is_demanded_artefacts_need_it(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The charter says so: a wheel without a word of its makers is attested by no guard."""
+    proposed = feed.proposed().text.encode()
+    law = feed.town.sim.state.law()
+    monkeypatch.setitem(law.body["feeds"], "app", {"max_age": 9, "provenance": "required"})
+    follower = feed.attester._guard.follower
+    monkeypatch.setattr(follower, "look", lambda ask: ask(feed.town.sim.state))
+    answer = feed.attester.answer(proposed)
+    assert answer.status == 409
+    assert b"waitress-3.0.1" in answer.body
 
 
 def test_a_guard_that_cannot_look_abstains(feed: Feed) -> None:

@@ -42,6 +42,7 @@ from answerable.witness import fresh as ask
 from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored
 from tests.feeds import archive, test_curated, test_deb, test_osv, test_packages
+from tests.feeds import test_provenance as proof
 from tests.feeds.fakes import MemoryFetch
 from tests.feeds.mirror import publisher, test_crate, test_reader
 from tests.feeds.test_changelog import LOG
@@ -325,6 +326,12 @@ MIRRORS = [
         _kept,
         [test_reader.seed()[1]["metadata/timestamp.json"]],
         (Unusable,),
+    ),
+    Target(
+        "provenance",
+        _bytes(lambda d: proof.judge().check(d, proof.ARTEFACT, proof.EXPECTED)),
+        [proof.real(name) for name in proof.REAL],
+        (),
     ),
     Target("crate", _crate, [test_crate.GOOD], (Unusable,)),
     Target("roster", _roster, _json(publisher.roster()), (Unusable, writer.Unready)),

@@ -1,6 +1,6 @@
 """The charter: its rules, its quorum, its people; nothing but `Refused` on anything else."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 from hypothesis import given
@@ -66,6 +66,24 @@ def test_zone_with_a_threshold_of_zero_still_needs_one() -> None:
     law = Charter(body, "")
     assert not law.zone_agrees(set(), "pci")
     assert law.zone_agrees({"mo"}, "pci")
+
+
+@pytest.mark.parametrize(
+    ("feed", "sound"),
+    [
+        ({"max_age": 9}, True),
+        ({"max_age": 9, "provenance": "required"}, True),
+        ({"max_age": 9, "provenance": "optional"}, False),
+        ({"max_age": 9, "provenance": True}, False),
+        ({"provenance": "required"}, False),
+        ({"max_age": 9, "province": "required"}, False),
+    ],
+)
+def test_a_feed_demands_provenance_or_does_not(feed: Json, *, sound: bool) -> None:
+    """The one word, or nothing: a misspelt demand is no charter, rather than no demand."""
+    body = BODY | {"feeds": {"app": feed}}
+    with nullcontext() if sound else pytest.raises(Refused, match="malformed"):
+        assert Charter(body, "").body["feeds"]["app"] == feed
 
 
 @pytest.mark.fuzz

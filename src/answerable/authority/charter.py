@@ -39,7 +39,7 @@ def draft(rules: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> Json:
         urgent |= {name: duration(urgent[name]) for name in ("window", "grace", "validity")}
         body["limits"] = {**limits, "emergency": urgent}
         feeds = body["feeds"].items()
-        body["feeds"] = {name: {"max_age": duration(feed["max_age"])} for name, feed in feeds}
+        body["feeds"] = {n: {**feed, "max_age": duration(feed["max_age"])} for n, feed in feeds}
     except (KeyError, TypeError, AttributeError) as error:
         raise NotWritten(f"the rules of the charter lack {error}") from error
     Charter(body, "")

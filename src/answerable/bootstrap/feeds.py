@@ -7,43 +7,78 @@
 
 A suite has a `url` or a `folder`; `max_age` is how old its signed release file may be, seconds;
 exactly one suite is the `base` that the others update. What is fetched is kept in the party's
-directory. Left out: OSV and package indexes over the network, which a later kind adds.
+directory. A feed may have `provenance` (feeds/proven.py); where the charter demands it and it is
+not configured, no artefact is a fact. Left out: OSV and package indexes over the network, which a
+later kind adds.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from answerable.config import NotConfigured, Party
+from answerable.config import NotConfigured, Party, read_bytes
 from answerable.feeds.blobs import Blobs
 from answerable.feeds.curated import Curated
 from answerable.feeds.debian import Debian, Suite
 from answerable.feeds.fetch import Folder, Http
+from answerable.feeds.proven import Evidence, Expected, ProvenSource
 from answerable.feeds.pypi import Wheelhouse
 from answerable.feeds.source import Fetch, Source
+from answerable.kernel.charter import Charter
 
 Settings = Mapping[str, Any]
 
 
-def sources(feed: Settings, party: Party, client: httpx.Client) -> Sequence[Source]:
+def sources(
+    feed: Settings, party: Party, client: httpx.Client, demanded: Callable[[], bool]
+) -> Sequence[ProvenSource]:
     """Give the sources of one feed.
+
+    Args:
+        demanded: whether the charter now in force demands provenance of this feed.
 
     Raises:
         NotConfigured: the settings are of no known kind, or lack something.
+        Unavailable: provenance is configured, and its trust root or its library is not there.
     """
     kind = feed.get("kind", "")
     try:
-        if kind == "debian":
-            return (_debian(feed, party, client),)
-        if kind == "application":
-            facts = Path(feed["facts"])
-            return (Wheelhouse(Path(feed["wheelhouse"])), Curated(Folder(facts.parent), facts.name))
-    except (KeyError, TypeError) as error:
+        found = _sources(kind, feed, party, client)
+        given = feed.get("provenance")
+        evidence = _evidence(given, party, client) if given else None
+    except (KeyError, TypeError, AttributeError) as error:
         raise NotConfigured(f"a feed of kind `{kind}` lacks {error}: see its settings") from error
+    return tuple(ProvenSource(source, evidence, demanded) for source in found)
+
+
+def demands(law: Charter, feed: str) -> bool:
+    """Tell whether a charter demands provenance of a feed."""
+    return bool(law.body["feeds"].get(feed, {}).get("provenance") == "required")
+
+
+def _sources(kind: str, feed: Settings, party: Party, client: httpx.Client) -> Sequence[Source]:
+    if kind == "debian":
+        return (_debian(feed, party, client),)
+    if kind == "application":
+        facts = Path(feed["facts"])
+        return (Wheelhouse(Path(feed["wheelhouse"])), Curated(Folder(facts.parent), facts.name))
     raise NotConfigured(f"`{kind}` is no kind of feed: it is `debian` or `application`")
+
+
+def _evidence(given: Settings, party: Party, client: httpx.Client) -> Evidence:
+    from answerable.feeds import provenance  # noqa: PLC0415  an extra, and slow to load
+
+    judge = provenance.Sigstore(read_bytes(Path(given["root"])), given["sha256"])
+    identities = {
+        package: Expected(who["issuer"], who["identity"], tuple(who.get("predicates", ())))
+        for package, who in given["identities"].items()
+    }
+    place = str(given["bundles"])
+    key = "url" if place.startswith(("http://", "https://")) else "folder"
+    return Evidence(judge, _fetch({key: place}, party, client), identities)
 
 
 def _debian(feed: Settings, party: Party, client: httpx.Client) -> Debian:

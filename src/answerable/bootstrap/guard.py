@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from answerable.bootstrap import worlds
-from answerable.bootstrap.feeds import sources
+from answerable.bootstrap.feeds import demands, sources
 from answerable.bootstrap.parties import pair_of
 from answerable.bootstrap.serve import chores, clock, http_client, serve
 from answerable.bootstrap.worlds import Lookout
@@ -67,9 +67,15 @@ class Attester:
     def __init__(self, party: Party, guard: Guard, client: httpx.Client) -> None:
         """Take the attester's keys and the guard's own sources."""
         feeds = party.settings.get("feeds", {})
-        self._sources = {name: sources(feed, party, client) for name, feed in feeds.items()}
         self._keys, self._guard = pair_of(party, "attester"), guard
+        self._sources = {
+            name: sources(feed, party, client, partial(self._demands, name))
+            for name, feed in feeds.items()
+        }
         self._lookout, self._shown = Lookout(party, client), party.directory / "shown"
+
+    def _demands(self, feed: str) -> bool:
+        return self._guard.follower.look(lambda state: demands(state.law(), feed))
 
     def refresh(self) -> None:
         """Fetch its own publications; what cannot be used is written down, and then blocks."""

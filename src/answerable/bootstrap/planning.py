@@ -20,7 +20,7 @@ import httpx
 
 from answerable.authority import authorization, draft
 from answerable.bootstrap import models, ranking
-from answerable.bootstrap.feeds import sources
+from answerable.bootstrap.feeds import demands, sources
 from answerable.bootstrap.follow import Logs, read_hosts
 from answerable.bootstrap.people import nonce
 from answerable.bootstrap.serve import clock
@@ -37,8 +37,8 @@ from answerable.feeds import release
 from answerable.feeds.agree import AUTOMATIC, Ruling
 from answerable.feeds.candidate import Candidate, NoCandidate, propose
 from answerable.feeds.debian import Debian
+from answerable.feeds.proven import ProvenSource
 from answerable.feeds.shock import Shock
-from answerable.feeds.source import Source
 from answerable.feeds.world import World
 from answerable.inventory import dpkg, python
 from answerable.inventory.fleet import Fleet as Hosts
@@ -158,8 +158,8 @@ class Planning:
             versions, own = store.versions(config["ecosystem"]), self.sources(feed)
         names = sorted(versions)
         for source in own:
-            if isinstance(source, Debian):
-                names = list(source.pending(versions, clock()))
+            if isinstance(source.source, Debian):
+                names = list(source.source.pending(versions, clock()))
         now = clock()
         problems = self.lookout.problems(now)
         gather = None if problems else self.lookout.gather(now, ruling)
@@ -171,9 +171,10 @@ class Planning:
         write_private(place, found.text.encode())
         return found
 
-    def sources(self, feed: str) -> Sequence[Source]:
+    def sources(self, feed: str) -> Sequence[ProvenSource]:
         """Give a feed's own sources."""
-        return sources(self._feed(feed), self.party, self.client)
+        demanded = demands(self.logs.law, feed)
+        return sources(self._feed(feed), self.party, self.client, lambda: demanded)
 
     def _feed(self, name: str) -> Mapping[str, Any]:
         feeds: Mapping[str, Mapping[str, Any]] = self.party.settings.get("feeds", {})

@@ -40,7 +40,7 @@ CHARTER = shape(
     logs=dict.fromkeys(("authority", "report"), shape("origin:name", keys=["vkey"])),
     thresholds=shape("charter:int enrolment:int authorization:int approval:int release:int "
                      "lift:int"),
-    feeds={"*": shape("max_age:int")},
+    feeds={"*": (shape("max_age:int"), shape("max_age:int", provenance=("required",)))},
     limits=shape(
         "window:int grace:int validity:int undo_validity:int freshness:int soak:int "
         "authorization_delay:int hosts_day:int hosts_week:int hosts_artefact:int",

@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 import httpx
 
-from answerable.feeds.fetch import PIECE, WAIT, Folder, sane
+from answerable.feeds.fetch import WAIT, Folder, sane
 from answerable.feeds.source import KIB, State, Unusable
 
 SLOWEST = 16 * KIB
@@ -237,7 +237,7 @@ def _place_of(response: httpx.Response, have: int, source: str, into: Path) -> t
 def _written(
     response: httpx.Response, file: IO[bytes], done: int, limit: int, source: str
 ) -> Iterator[int]:
-    for piece in response.iter_raw(PIECE):
+    for piece in response.iter_raw():  # as it comes: what waits for more is lost in a cut
         if done + len(piece) > limit:
             raise Unusable(State.OVERSIZED, source, f"more than {limit} bytes")
         done += file.write(piece)

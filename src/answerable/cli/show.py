@@ -16,8 +16,8 @@ Output = Annotated[
 
 
 def say(line: str) -> None:
-    """Tell a person how it goes (stderr)."""
-    typer.echo("\n".join(plain(part) for part in line.split("\n")), err=True)
+    """Tell a person how it goes, in one line (stderr)."""
+    typer.echo(plain(line), err=True)
 
 
 def plain(text: str) -> str:

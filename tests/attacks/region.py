@@ -15,7 +15,7 @@ import httpx
 
 from answerable.bootstrap.worlds import Lookout
 from answerable.config import Party
-from answerable.feeds.attest import Own, Verdict, attest
+from answerable.feeds.attest import Verdict, attest
 from answerable.feeds.candidate import Candidate, propose
 from answerable.feeds.facts import Advisory, Fact
 from answerable.feeds.source import Source
@@ -72,6 +72,7 @@ class Region:
             {"name": "ghsa", "kind": "osv", "channel": "ghsa", "files": ["ghsa.jsonl"],
              "max_age": 9 * DAY, **place},
         ]  # fmt: skip
+        self.lookout_settings = publications
         party = Party(self.folder, "guard", "g1", "", "", "", {"publications": publications})
         self.lookout = Lookout(party, httpx.Client())
         self.sync()
@@ -146,14 +147,16 @@ class Region:
         assert isinstance(found, Candidate), found
         return found
 
+    def proposed_anyway(self) -> Candidate:
+        """Propose as a thief does, whatever the world is worth."""
+        found = propose(FEED, self.sources(), PACKAGES, self.now)
+        assert isinstance(found, Candidate)
+        return found
+
     def judge(self, candidate: Candidate, standing: Candidate | None = None) -> Verdict:
         """Attest a candidate as a guard of this region does."""
         own = self.lookout.own(FEED, self.now, standing, 0)
         return attest(candidate, self.sources(), self.now, own)
-
-    def own(self) -> Own:
-        """Give what it holds candidates against."""
-        return self.lookout.own(FEED, self.now, None, 0)
 
     def states(self) -> Mapping[str, str]:
         """Give the state of each publication that is not usable."""

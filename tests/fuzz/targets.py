@@ -17,11 +17,16 @@ from answerable.changes import plan
 from answerable.cli.charter import load_yaml
 from answerable.config import NotConfigured
 from answerable.demo.scenes.founding import CHARTER, POLICY
-from answerable.feeds import candidate, changelog, deb, facts, inrelease, packages, pypi
+from answerable.feeds import candidate, changelog, cvss, deb, facts, inrelease, packages, pypi
+from answerable.feeds import unpacked as archives
+from answerable.feeds.csaf import Csaf
 from answerable.feeds.curated import Curated
 from answerable.feeds.mirror import crate, reader, writer
+from answerable.feeds.nvd import Nvd
 from answerable.feeds.osv import Osv
+from answerable.feeds.publication import Publication
 from answerable.feeds.source import Unusable
+from answerable.feeds.updateinfo import Updateinfo
 from answerable.host import apt, shelf, venv, versions
 from answerable.host import enrol as host_enrol
 from answerable.host.client import HttpUnavailable
@@ -41,7 +46,16 @@ from answerable.observe import look, plans
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored
-from tests.feeds import archive, test_curated, test_deb, test_osv, test_packages
+from tests.feeds import (
+    archive,
+    documents,
+    test_curated,
+    test_cvss,
+    test_deb,
+    test_osv,
+    test_packages,
+    test_unpacked,
+)
 from tests.feeds import test_provenance as proof
 from tests.feeds.fakes import MemoryFetch
 from tests.feeds.mirror import publisher, test_crate, test_reader
@@ -336,6 +350,36 @@ MIRRORS = [
     Target("crate", _crate, [test_crate.GOOD], (Unusable,)),
     Target("roster", _roster, _json(publisher.roster()), (Unusable, writer.Unready)),
 ]
+
+
+def _publication(publication: Publication) -> Run:
+    return lambda d, folder: list(publication.read(_file(d, folder, "document"), "here"))
+
+
+def _listing(publication: Publication) -> Run:
+    return lambda d, folder: publication.listing(_file(d, folder, "index"), "here")
+
+
+def _members(data: bytes, folder: Path) -> None:
+    for name, _ in archives.members(_file(data, folder, "archive"), "here", 1 << 16) or ():
+        assert ".." not in name.split("/")
+
+
+PUBLICATIONS = [
+    *(
+        Target(f"publication {c.name}", _publication(c.publication), [c.data], (Unusable,))
+        for c in documents.CASES
+    ),
+    Target(
+        "CSAF index", _listing(Csaf("csaf/x", "index.txt")), [b'"a.json","2026"\n'], (Unusable,)
+    ),
+    Target(
+        "repomd", _listing(Updateinfo("updateinfo/x", "rocky:9")), [documents.REPOMD], (Unusable,)
+    ),
+    Target("NVD index", _listing(Nvd.api()), [documents.NVD], (Unusable,)),
+    Target("archive", _members, [test_unpacked.ZIP, test_unpacked.TAR], (Unusable,)),
+    Target("CVSS vector", _texts(cvss.tenths), test_cvss.VECTORS, ()),
+]
 HOSTS = [
     Target("bundle list", _listed, [seeds.LISTED_BUNDLES], (HttpUnavailable,)),
     Target("settings", _settings, _json(seeds.SETTINGS), (HomeUnavailable, ServiceFailed)),
@@ -369,5 +413,5 @@ OTHERS = [
     Target("charter in YAML", _rules, [seeds.yaml(CHARTER)], (NotConfigured, NotWritten, Refused)),
     Target("authorization in YAML", _policy, [seeds.yaml(POLICY)], (NotConfigured, NotWritten)),
 ]
-TABLE = [*KERNEL, *LOGS, *GUARDS, *FEEDS, *MIRRORS, *HOSTS, *OTHERS]
+TABLE = [*KERNEL, *LOGS, *GUARDS, *FEEDS, *PUBLICATIONS, *MIRRORS, *HOSTS, *OTHERS]
 """Every target."""

@@ -1,4 +1,4 @@
-"""The control plane's commands: `inventory`, `exposure`, `plan`, `rollout`, `serve`."""
+"""The control plane's commands: `exposure`, `plan`, `rollout`, `serve`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,6 @@ from answerable.config import read_party
 if TYPE_CHECKING:
     from answerable.bootstrap.planning import Planning
 
-inventory = typer.Typer(help="Which packages are on which hosts.")
 exposure = typer.Typer(help="Advisories that apply to packages on hosts, ranked.")
 plan = typer.Typer(help="Plans: discrete changes with their undos, previewed and noticed.")
 rollout = typer.Typer(help="Rollouts of noticed plans.")
@@ -28,13 +27,6 @@ def planning_in(directory: Path, *, follow: bool = True) -> "Planning":
     if follow:
         planning.logs.refresh()
     return planning
-
-
-@inventory.command("import")
-def inventory_import(directory: Directory) -> None:
-    """Look at every host that the settings name."""
-    rows = planning_in(directory).inventory()
-    typer.echo("\n".join(f"{row.host} {len(row.packages)}" for row in rows))
 
 
 @exposure.command("list")

@@ -23,6 +23,7 @@ from answerable.cli import (
     feed,
     guard,
     host,
+    inventory,
     log,
     mirror,
     notice,
@@ -49,7 +50,7 @@ app.add_typer(log.app, name="log")
 app.add_typer(observe, name="observe")
 feed.app.add_typer(mirror.app, name="mirror")
 app.add_typer(feed.app, name="feed")
-app.add_typer(control.inventory, name="inventory")
+app.add_typer(inventory.app, name="inventory")
 app.add_typer(control.exposure, name="exposure")
 app.add_typer(control.plan, name="plan")
 app.add_typer(control.rollout, name="rollout")

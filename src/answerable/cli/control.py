@@ -1,17 +1,16 @@
-"""The control plane's commands: `exposure`, `plan`, `rollout`, `serve`."""
+"""The control plane's commands: `plan`, `rollout`, `serve`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from answerable.cli.show import Output, say, table
+from answerable.cli.show import Output, table
 from answerable.config import read_party
 
 if TYPE_CHECKING:
     from answerable.bootstrap.planning import Planning
 
-exposure = typer.Typer(help="Advisories that apply to packages on hosts, ranked.")
 plan = typer.Typer(help="Plans: discrete changes with their undos, previewed and noticed.")
 rollout = typer.Typer(help="Rollouts of noticed plans.")
 
@@ -27,19 +26,6 @@ def planning_in(directory: Path, *, follow: bool = True) -> "Planning":
     if follow:
         planning.logs.refresh()
     return planning
-
-
-@exposure.command("list")
-def exposure_list(directory: Directory, output: Output = "table") -> None:
-    """List exposures, the most urgent first, with their reasons."""
-    from answerable.exposure.rank import explain
-
-    _, ranked, _, unknown = planning_in(directory).exposures()
-    rows: list[dict[str, Any]] = [explain(one) for one in ranked]
-    for host in unknown:
-        say(f"{host}: not heard of for too long, so nothing is known about it")
-    names = tuple(rows[0]) if rows else ("host",)
-    table(rows, names, output)
 
 
 @plan.command("make")

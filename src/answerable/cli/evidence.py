@@ -1,14 +1,18 @@
 """`answerable verify`, `explain`, `status`, and `answerable evidence collect`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from answerable.cli.exposure import FEEDS, Feeds, exposure_explain
 from answerable.cli.show import Output, say, table
 
 evidence = typer.Typer(no_args_is_help=True, help="Gather what proves every change.")
+FLAW = re.compile(r"CVE-\d{4}-\d{4,19}", re.ASCII | re.IGNORECASE)
+"""What is a flaw, and no directory."""
 Directory = Annotated[Path, typer.Argument(help="an evidence directory")]
 Fleet = Annotated[str, typer.Option(help="fleet id that you trust, instead of `charter.note`")]
 
@@ -57,15 +61,27 @@ def verify(directory: Directory, fleet: Fleet = "", output: Output = "table") ->
 
 
 def explain(
-    directory: Directory,
-    subject: Annotated[str, typer.Argument(help="a notice's hash, HOST, or HOST/CHANGE")],
+    what: Annotated[str, typer.Argument(help="a flaw (CVE-..), or an evidence directory")],
+    subject: Annotated[
+        str,
+        typer.Argument(help="of a flaw: a host; of evidence: a notice's hash, HOST, HOST/CHANGE"),
+    ] = "",
     fleet: Fleet = "",
+    control: Annotated[
+        Path | None, typer.Option(help="of a flaw: a control plane's directory; else this machine")
+    ] = None,
+    feeds: Feeds = FEEDS,
 ) -> None:
-    """Say why: who allowed it, who was told, what stood against it, what became of it."""
+    """Say why: a flaw's rank; or a change: who allowed it, who was told, what became of it."""
+    if FLAW.fullmatch(what):
+        exposure_explain(what.upper(), subject, directory=control, feeds=feeds)
+        return
+    if not subject:
+        raise typer.BadParameter("an evidence directory needs a subject", param_hint="subject")
     from answerable.evidence.explain import explain as reasons
     from answerable.evidence.verify import Evidence
 
-    for line in reasons(Evidence(directory, fleet), subject):
+    for line in reasons(Evidence(Path(what), fleet), subject):
         typer.echo(line)
 
 

@@ -20,6 +20,7 @@ from answerable.cli import (
     charter,
     control,
     evidence,
+    exposure,
     feed,
     guard,
     host,
@@ -51,7 +52,7 @@ app.add_typer(observe, name="observe")
 feed.app.add_typer(mirror.app, name="mirror")
 app.add_typer(feed.app, name="feed")
 app.add_typer(inventory.app, name="inventory")
-app.add_typer(control.exposure, name="exposure")
+app.add_typer(exposure.app, name="exposure")
 app.add_typer(control.plan, name="plan")
 app.add_typer(control.rollout, name="rollout")
 app.command("serve")(control.serve)

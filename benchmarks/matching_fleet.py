@@ -4,8 +4,8 @@ Ranges: AlmaLinux and PyPA as their OSV records give them, Debian's DSA and DLA,
 Debian 12's security pocket. Hosts: 35 % Debian 11, 30 % Debian 12, 17 % AlmaLinux 8, 18 % AlmaLinux
 9, each in one of 60 roles of its system, patched up to a month of the last four years; of each
 host's 400 packages some 16 are its own, 20 Python projects, 3 % are held back by two years. Names
-and versions are real; what a host has, how old it is, and that every 8th role rebuilds its packages
-(`+site7`) are assumptions.
+and versions are real; what a host has, how old it is, and that every 16th role rebuilds its
+packages (`+site3`) are assumptions.
 
     flat.parquet      host, ecosystem, package, version, arch, source   one row a package and host
     kinds.parquet     id and the same but the host                      distinct
@@ -29,7 +29,7 @@ from answerable.kernel.errors import Refused
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 SEED, MONTHS, ROLES = 20_261_122, 48, 60
 SYSTEMS = (("debian:11", 35), ("debian:12", 30), ("almalinux:8", 17), ("almalinux:9", 18))
-BASE, ROLE, PYTHON, OWN, SITES = 200, 165, 20, 17, 8
+BASE, ROLE, PYTHON, OWN, SITES = 200, 165, 20, 17, 4
 """Packages of a host: of its system, of its role, Python projects, its own. 400 together."""
 _RELEASES = {"buster": "10", "bullseye": "11", "bookworm": "12", "trixie": "13"}
 Ladder = list[tuple[int, str]]
@@ -141,7 +141,7 @@ def _hosts(chance: random.Random, count: int) -> Rows:
     for number in range(count):
         role = chance.randrange(ROLES)
         month = MONTHS - 1 - min(MONTHS - 1, int(chance.expovariate(1 / 8)))
-        site = role // 8 if role % 8 == 0 else 0  # at most 7, below SITES
+        site = role // 16 if role % 16 == 0 else 0  # at most 3, below SITES
         rows.append((number, f"h{number:06d}", *chance.choices(names, weights), role, month, site))
     return rows
 
@@ -174,7 +174,7 @@ join what w using (ecosystem, place);
 
 _FLAT = """
 select h.name as host, k.* exclude (id) from fleet f join kind k using (id)
-join host h on h.number = f.host order by f.host, f.id
+join host h on h.number = f.host
 """
 
 
@@ -184,6 +184,7 @@ def make(folder: Path, hosts: int) -> dict[str, int]:
     chance, rows = random.Random(SEED), list(ranges())
     write_ranges(folder, rows)
     with duckdb.connect(config={"memory_limit": "6GB", "temp_directory": str(folder)}) as database:
+        database.execute("set enable_progress_bar = false")
         _tables(database, rows, chance)
         _insert(database, "host(number, name, system, role, month, site)", _hosts(chance, hosts))
         database.execute(_FLEET)

@@ -19,10 +19,11 @@ Left out: what the fleet promises (fleet.py); matching (exposure/index.py).
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyroaring import BitMap
 
@@ -67,8 +68,18 @@ create table if not exists gap (
 FORM = 2
 """Which form of the tables a file has."""
 Row = tuple[Any, ...]
-Moves = tuple[BitMap, BitMap]
-"""Hosts that come, and hosts that go."""
+
+
+class Moves(NamedTuple):
+    """Hosts that come and go, by what they come to and leave."""
+
+    come: defaultdict[Any, list[int]]
+    gone: defaultdict[Any, list[int]]
+
+    def each(self) -> Iterator[tuple[Any, list[int], list[int]]]:
+        """Give each, and forget it; no host has moved twice."""
+        for what in {**self.come, **self.gone}:
+            yield what, self.come.pop(what, []), self.gone.pop(what, [])
 
 
 class NoFleet(Unavailable):
@@ -183,8 +194,9 @@ class Change:
     def __init__(self, store: Store) -> None:
         """Begin with nothing."""
         self.store = store
-        self._packages: dict[int, Moves] = {}
-        self._members: dict[tuple[str, str], Moves] = {}
+        self._moved: set[int] = set()
+        self._packages = Moves(defaultdict(list), defaultdict(list))
+        self._members = Moves(defaultdict(list), defaultdict(list))
 
     def run(self, statement: str, values: Iterable[Any]) -> int:
         """Execute one statement; give the id of the row that it made."""
@@ -192,45 +204,44 @@ class Change:
 
     def moved(self, host: int, before: BitMap, after: BitMap) -> None:
         """Note that a host has other packages than before."""
-        for package in after - before:
-            _move(self._packages, package, host, 0)
+        if host in self._moved:
+            self.settle()
+        self._moved.add(host)
+        come, gone = self._packages
+        for package in after - before if before else after:
+            come[package].append(host)
         for package in before - after:
-            _move(self._packages, package, host, 1)
+            gone[package].append(host)
 
     def joined(self, host: int, kind: str, before: Iterable[str], after: Iterable[str]) -> None:
         """Note that a host stands in other zones, or has another owner."""
         old, new = set(before), set(after)
         for name in new - old:
-            _move(self._members, (kind, name), host, 0)
+            self._members.come[kind, name].append(host)
         for name in old - new:
-            _move(self._members, (kind, name), host, 1)
+            self._members.gone[kind, name].append(host)
 
     def settle(self) -> None:
         """Write the bitmaps."""
-        for package, moves in self._packages.items():
+        for package, come, gone in self._packages.each():
             found = self.store.rows("select hosts from package where id = ?", (package,))
-            hosts = _changed(found[0][0], moves)
+            hosts = _changed(found[0][0], come, gone)
             self.run("update package set hosts = ? where id = ?", (hosts, package))
-        for member, moves in self._members.items():
+        for member, come, gone in self._members.each():
             found = self.store.rows("select hosts from member where kind = ? and name = ?", member)
-            hosts = _changed(found[0][0] if found else None, moves)
+            hosts = _changed(found[0][0] if found else None, come, gone)
             if hosts:
                 self.run("replace into member values (?, ?, ?)", (*member, hosts))
             else:
                 self.run("delete from member where kind = ? and name = ?", member)
+        self._moved.clear()
 
 
-def _move(moves: dict[Any, Moves], what: object, host: int, way: int) -> None:
-    both = moves.get(what)
-    if both is None:
-        both = moves[what] = (BitMap(), BitMap())
-    both[way].add(host)
-    both[1 - way].discard(host)
-
-
-def _changed(data: bytes | None, moves: Moves) -> bytes | None:
-    come, gone = moves
-    hosts = (bitmap(data) - gone) | come
+def _changed(data: bytes | None, come: list[int], gone: list[int]) -> bytes | None:
+    hosts = bitmap(data)
+    for host in gone:
+        hosts.discard(host)
+    hosts.update(come)
     if not hosts:
         return None
     hosts.run_optimize()

@@ -1,0 +1,251 @@
+"""The fleet against the world: in bulk from Parquet, and one advisory or one host at a time.
+
+    python -m benchmarks.bench_matching [hosts ..]      (default 10000 100000)
+
+The fleet and the ranges are made from the shared real data (matching_fleet.py), once for each size,
+in .cache/matching.
+
+* *cold*: a process of its own reads flat Parquet (text only), finds the distinct packages, makes
+  the keys, joins with every range, and gives each host's sums; *split*: the same from packages with
+  ids; *again*: each host's sums once more. By the clock, by CPU time (the machine is shared), peak
+  RSS.
+* *advisory*: one row of the world to its set of hosts from the index on disk, 3,000 rows at random;
+  the row that most hosts have; and the whole world, row by row.
+* *delta*: 12 packages of one host to their next version, in one transaction on disk; beside it the
+  same number of bytes appended with fsync, which is what the disk alone takes.
+"""
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from answerable.exposure.applies import Ranges
+from answerable.exposure.fleet import Match
+from answerable.exposure.index import affected, everywhere
+from answerable.exposure.keys import places
+from answerable.feeds.rows import Range
+from answerable.inventory.fleet import Fleet
+from answerable.inventory.installed import Installed, Inventory
+from benchmarks.matching_fleet import make, ranges
+
+CACHE = Path(__file__).parents[1] / ".cache" / "matching"
+SEED, ASKED, DELTAS, MOVED, RUNS = 20_261_122, 3_000, 1_000, 12, 5
+Row = dict[str, Any]
+
+
+def bulk(folder: Path, form: str) -> None:
+    """Match once in this process, and say how it was."""
+    begun, cpu = time.perf_counter(), time.process_time()
+    with Match(folder / "ranges.parquet") as match:
+        if form == "flat":
+            match.flat(folder / "flat.parquet")
+        else:
+            match.split(folder / "kinds.parquet", folder / "ids.parquet")
+        hosts = match.per_host()
+        took, cpu = time.perf_counter() - begun, time.process_time() - cpu
+        peak = _peak_mb()
+        again = []
+        for _ in range(RUNS):
+            begun, more = time.perf_counter(), time.process_time()
+            match.per_host()
+            again.append((time.perf_counter() - begun, time.process_time() - more))
+        kinds, exposed, pairs = match.totals()
+    seconds, more = sorted(again)[RUNS // 2]
+    print(json.dumps({
+        "seconds": took, "cpu_seconds": cpu, "peak_mb": peak, "again_seconds": seconds,
+        "again_cpu_seconds": more, "kinds": kinds, "kinds_exposed": exposed, "pairs": pairs,
+        "hosts": len(hosts), "packages": sum(h[1] for h in hosts),
+        "findings": sum(h[2] for h in hosts),
+    }))  # fmt: skip
+
+
+def _peak_mb() -> float:
+    """Give the peak of this program alone; ru_maxrss begins with that of who started it."""
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith("VmHWM")) / 1024
+
+
+def in_bulk(folder: Path, form: str) -> Row:
+    """Match in processes of their own; give the median run by the clock."""
+    command = [sys.executable, "-m", "benchmarks.bench_matching", "--bulk", str(folder), form]
+    runs: list[Row] = [
+        json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for _ in range(RUNS if form == "split" else 3)
+    ]
+    return {**sorted(runs, key=lambda r: r["seconds"])[len(runs) // 2], "load": os.getloadavg()[0]}
+
+
+def _inventories(folder: Path) -> Iterator[tuple[Inventory, int]]:
+    kinds = {
+        row[0]: Installed(row[1], row[2], row[3], row[4], row[5])
+        for row in duckdb.read_parquet(f"{folder}/kinds.parquet")
+        .project("id, ecosystem, package, version, arch, source")
+        .fetchall()
+    }
+    ids_of = duckdb.read_parquet(f"{folder}/ids.parquet")
+    last = ids_of.max("host").fetchall()[0][0]
+    for start in range(0, last + 1, 2_000):
+        some = ids_of.filter(f"host between {start} and {start + 1_999}")
+        for host, ids in some.aggregate("host, list(id)", "host").order("host").fetchall():
+            zones = frozenset({("web", "pci", "dev")[host % 3]})
+            packages = tuple(kinds[each] for each in ids)
+            yield Inventory(f"h{host:06d}", "ab" * 32, zones, packages, f"team{host % 40}"), 1_000
+
+
+def build(folder: Path) -> Row:
+    """Import the fleet into a new store."""
+    file = folder / "fleet.db"
+    for each in folder.glob("fleet.db*"):
+        each.unlink()
+    begun, cpu, count = time.perf_counter(), time.process_time(), 0
+    with Fleet(file, places) as fleet:
+        count = fleet.record_all(_inventories(folder))
+    took, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    return {"hosts": count, "seconds": took, "cpu_seconds": cpu,
+            "mb": file.stat().st_size / (1 << 20)}  # fmt: skip
+
+
+def _spread(took: list[float]) -> Row:
+    took.sort()
+    return {"p50_ms": took[len(took) // 2] * 1e3, "p99_ms": took[int(len(took) * 0.99)] * 1e3,
+            "max_ms": took[-1] * 1e3}  # fmt: skip
+
+
+def _timed(what: Callable[[], object], runs: int = 1) -> float:
+    took = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        what()
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took)
+
+
+def advisories(folder: Path, rows: list[Range]) -> Row:
+    """Ask the index about one row at a time, and about all."""
+    chance, sizes = random.Random(SEED), list[int]()
+    with Fleet(folder / "fleet.db", places) as fleet:
+        own = set(fleet.ecosystems())
+        asked = chance.sample([row for row in rows if row.ecosystem in own], ASKED)
+
+        def ask(row: Range) -> None:
+            sizes.append(len(everywhere(affected(fleet, [row])[0])))
+
+        for row in asked[:100]:
+            ask(row)
+        sizes.clear()
+        took = [_timed(partial(ask, row)) for row in asked]
+        most = asked[max(range(len(sizes)), key=sizes.__getitem__)]
+        ecosystem, hosts = max(
+            fleet.ecosystems().items(), key=lambda e: len(e[1]) * (e[0] != "pypi")
+        )
+        names: dict[str, int] = {}
+        for _, package, having in fleet.packages():
+            if package.ecosystem == ecosystem:
+                names[package.package] = names.get(package.package, 0) + len(having)
+        everyone = Range("bench", "B-1", ecosystem, max(names, key=names.__getitem__), "binary",
+                         "affected", "", "", "", (), "unknown", 0, 0, 0)  # fmt: skip
+        reached = len(everywhere(affected(fleet, [everyone])[0]))
+        slowest = _timed(lambda: ask(everyone), 200)
+        begun = time.perf_counter()
+        findings, _ = affected(fleet, rows)
+        whole = time.perf_counter() - begun
+        total = sum(len(f.hosts) for f in findings)
+    sizes.sort()
+    return {
+        **_spread(took), "asked": ASKED, "hosts_median": sizes[len(sizes) // 2],
+        "hosts_max": max(sizes), "most": most.package, "everyone_hosts": reached,
+        "everyone_of": len(hosts), "everyone_ms": slowest * 1e3, "world_seconds": whole,
+        "world_findings": total,
+    }  # fmt: skip
+
+
+def deltas(folder: Path) -> Row:
+    """Move packages of one host after the other to another version that somebody has."""
+    chance, took, floor, cpu = random.Random(SEED), list[float](), list[float](), 0.0
+    with Fleet(folder / "fleet.db", places) as fleet:
+        by_name: dict[tuple[str, str], list[Installed]] = {}
+        for _, package, _ in fleet.packages():
+            by_name.setdefault((package.ecosystem, package.package), []).append(package)
+        known = fleet.hosts(now=1_000, silence=10**9)
+        for number, host in enumerate(chance.sample(known, min(DELTAS, len(known)))):
+            have = fleet.inventory(host).packages
+            gone = [p for p in have if len(by_name[p.ecosystem, p.package]) > 1]
+            gone = chance.sample(gone, min(MOVED, len(gone)))
+            come = [_other(by_name[p.ecosystem, p.package], p) for p in gone]
+            begun, used = time.perf_counter(), time.thread_time()
+            assert fleet.moved(host.host, 2_000 + number, gone, come)
+            took.append(time.perf_counter() - begun)
+            cpu += time.thread_time() - used
+    with (folder / "floor").open("wb") as file:
+        for _ in range(DELTAS):
+            begun = time.perf_counter()
+            file.write(bytes(64 * 1024))
+            file.flush()
+            os.fsync(file.fileno())
+            floor.append(time.perf_counter() - begun)
+    return {**_spread(took), "deltas": len(took), "moved": MOVED,
+            "cpu_ms": cpu / len(took) * 1e3, "fsync_64kib": _spread(floor)}  # fmt: skip
+
+
+def _other(rows: list[Installed], than: Installed) -> Installed:
+    return rows[(rows.index(than) + 1) % len(rows)]
+
+
+def agree(folder: Path, rows: list[Range]) -> Row:
+    """Hold 50 hosts of the fleet against the plain lookup: the same findings."""
+    world, checked, found = Ranges(rows), 0, 0
+    with Match(folder / "ranges.parquet") as match:
+        match.split(folder / "kinds.parquet", folder / "ids.parquet")
+        sums = {f"h{host:06d}": findings for host, _, findings in match.per_host()}
+    for number, (inventory, _) in enumerate(_inventories(folder)):
+        if number % 1_999 == 0:
+            mine = sum(len(world.on(package)) for package in inventory.packages)
+            assert mine == sums.get(inventory.host, 0), inventory.host
+            checked, found = checked + 1, found + mine
+    return {"checked_hosts": checked, "findings": found}
+
+
+def measure(hosts: int) -> Row:
+    """Measure one size."""
+    folder = CACHE / str(hosts)
+    if not (folder / "made.json").exists():
+        (folder / "made.json").write_text(json.dumps(make(folder, hosts)))
+    rows = list(ranges())
+    said: Row = {"fleet": json.loads((folder / "made.json").read_text())}
+    steps: tuple[tuple[str, Callable[[], Row]], ...] = (
+        ("agree", lambda: agree(folder, rows)),
+        ("cold", lambda: in_bulk(folder, "flat")), ("split", lambda: in_bulk(folder, "split")),
+        ("import", lambda: build(folder)), ("advisory", lambda: advisories(folder, rows)),
+        ("delta", lambda: deltas(folder)),
+    )  # fmt: skip
+    for name, step in steps:
+        said[name] = step()
+        print(f"{hosts} hosts, {name}:", _short(said[name]), flush=True)
+    return said
+
+
+def _short(row: Row) -> str:
+    return ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+
+
+def main() -> None:
+    """Measure each size."""
+    if sys.argv[1:2] == ["--bulk"]:
+        bulk(Path(sys.argv[2]), sys.argv[3])
+        return
+    for hosts in map(int, sys.argv[1:] or ("10000", "100000")):
+        print(json.dumps(measure(hosts)))
+
+
+if __name__ == "__main__":
+    main()

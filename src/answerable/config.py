@@ -10,9 +10,11 @@ composition that reads them (bootstrap). Left out: hosts, which have settings of
 (host/settings.py), and people, who only have an SSH key.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,21 @@ def write_party(party: Party) -> None:
     body = {name: getattr(party, name) for name in sorted(_PARTY)}
     text = json.dumps(body, indent=2, sort_keys=True, default=dict) + "\n"
     write_private(party.directory / "party.json", text.encode())
+
+
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Be the only process that works on a party's directory.
+
+    Raises:
+        NotConfigured: another one does.
+    """
+    with (directory / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise NotConfigured(f"`{directory}` is in use: stop what runs on it first") from error
+        yield
 
 
 def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -1,14 +1,16 @@
 """Following both logs, for whoever is no host: the control plane, and people's own commands.
 
-Nothing is taken that a quorum of the charter's guards has not cosigned. Authority records are
-folded by the kernel; reports are opened with the keys of the charter and of the enrolled hosts. The
-first checkpoint that is seen of each size is kept: bundles carry it, and its time is when the
-window began.
+Nothing is taken that a quorum of the charter's guards has not cosigned: of the one in force, or of
+the one that the log's own new records put into force, also one that moved the fleet to a new log.
+Authority records are folded by the kernel; reports are opened with the keys of the charter and of
+the enrolled hosts. The first checkpoint that is seen of each size is kept: bundles carry it, and
+its time is when the window began.
 """
 
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from threading import RLock
 from typing import NamedTuple
@@ -17,7 +19,13 @@ import httpx
 
 from answerable.config import read_bytes, write_private
 from answerable.kernel.charter import Charter, Signatory
-from answerable.kernel.checkpoint import CHECKPOINT, Cosigned, cosigned
+from answerable.kernel.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    Cosigned,
+    cosigned,
+    parse_checkpoint,
+)
 from answerable.kernel.errors import Refused, Unavailable, demand
 from answerable.kernel.fold import State, fold
 from answerable.kernel.merkle import leaf_hash
@@ -32,8 +40,8 @@ from answerable.rollout.logs import Authority, Seen
 _RELEASE = b'"type":"release"'
 HOSTS = 1 << 28
 """Largest file of host records that is read, bytes."""
-
-
+MOST = 1 << 20
+"""Most records that are read to find out who guards a log now."""
 LAST = 1 << 62
 """Where the newest head stands among the checkpoints by size: after all of them."""
 
@@ -103,32 +111,52 @@ class Logs:
         except Refused as refusal:
             raise NotFollowed(f"the logs at `{self._url}`: {refusal}") from refusal
 
-    def _head(self, log: str) -> tuple[HttpSource, Cosigned]:
-        source = HttpSource(self._client, f"{self._url}/{log}")
-        note, law = fetch_checkpoint(source), self.law
-        origin = law.body["logs"][log]["origin"]
-        head = cosigned(note, origin, law.guards["witness"], law.quorum)
-        if log == "authority":
-            self._remember(note, head)
-        self.heads[log] = head
-        return source, head
+    def _source(self, log: str) -> HttpSource:
+        return HttpSource(self._client, f"{self._url}/{log}")
 
     def _authority(self) -> None:
-        source, head = self._head("authority")
-        size, known = head.checkpoint.size, self.state.tree.size
-        if size <= known:
-            same = self.state.tree.root(size) == head.checkpoint.root
-            demand(same, "split_view", f"another authority log of size {size}")
-            return
-        reader = Reader(source, head.checkpoint)
+        source, known = self._source("authority"), self.state.tree.size
+        note, entries, state = fetch_checkpoint(source), list[bytes](), self.state
+        try:
+            head = _agreed(note, self.law, "authority")
+        except Refused as refusal:
+            head, state, entries, verdicts = self._succeeded(source, note, refusal)
+        else:
+            at = head.checkpoint
+            if at.size <= known:
+                same = self.state.tree.root(at.size) == at.root
+                demand(same, "split_view", f"another authority log of size {at.size}")
+            else:
+                entries = self._read(source, at)
+            verdicts = fold(state, entries)
+        self.state, self.heads["authority"] = state, head
+        self._remember(note, head)
+        for entry, verdict in zip(entries, verdicts, strict=True):
+            if verdict is None and _RELEASE in entry:
+                self._released(entry)
+
+    def _succeeded(
+        self, source: HttpSource, note: bytes, refusal: Refused
+    ) -> tuple[Cosigned, State, list[bytes], list[Refused | None]]:
+        """Try a head by the charter that its own records lead to: others may guard the log now."""
+        at, known = parse_checkpoint(note.rpartition(b"\n\n")[0] + b"\n"), self.state.tree.size
+        if not known < at.size <= known + MOST:
+            raise refusal
+        entries = self._read(source, at)
+        later = State(self.state.fleet, deepcopy(self.state.tables))
+        later.tree.extend([bytes(self.state.tree.levels[0])])
+        verdicts = fold(later, entries)
+        if later.law().id == self.law.id:
+            raise refusal
+        return _agreed(note, later.law(), "authority"), later, entries, verdicts
+
+    def _read(self, source: HttpSource, at: Checkpoint) -> list[bytes]:
+        """Give the records that are new, once those that are known stand in front of them."""
+        known, reader = self.state.tree.size, Reader(source, at)
         old = list(reader.leaf_hashes(0, known))
         mine = [self.state.tree.subtree(at, at + 1) for at in range(known)]
         demand(old == mine, "split_view", f"another authority log below size {known}")
-        entries = list(reader.entries(known, size))
-        verdicts = fold(self.state, entries)
-        for entry, refusal in zip(entries, verdicts, strict=True):
-            if refusal is None and _RELEASE in entry:
-                self._released(entry)
+        return list(reader.entries(known, at.size))
 
     def _released(self, entry: bytes) -> None:
         """Remember when people released a feed: what had gone by then, they have settled."""
@@ -138,7 +166,8 @@ class Logs:
                 self.by_people[said.body["feed"]] = int(said.body["time"])
 
     def _report(self) -> None:
-        source, head = self._head("report")
+        source = self._source("report")
+        self.heads["report"] = head = _agreed(fetch_checkpoint(source), self.law, "report")
         if head.checkpoint.size <= len(self.reports):
             return
         reader, owners = Reader(source, head.checkpoint), self.owners()
@@ -185,6 +214,10 @@ class Logs:
             head = cosigned(note, law.origin, law.guards["witness"], law.quorum)
             size = head.checkpoint.size
             self._seen[size] = Seen(note.decode(), size, head.past, head.present)
+
+
+def _agreed(note: bytes, law: Charter, log: str) -> Cosigned:
+    return cosigned(note, law.body["logs"][log]["origin"], law.guards["witness"], law.quorum)
 
 
 def _by_right(said: Statement) -> bool:

@@ -7,6 +7,7 @@ One process of one operator; each role has its key. Settings of the party:
     mail            {"host","port","sender","tls","login"}, if a person is reached by mail
     feeds           feed -> where this guard looks for itself (feeds.py)
     publications    what its own world is made of, if it keeps one (worlds.py)
+    look            seconds between two looks at them
     veto_hold, renew, retry, junk_per_hour, per_hour, rate, burst    as in witness/wire.py
 
 Charter and keys are the party's own; everything else is checked when it comes.
@@ -25,7 +26,7 @@ from answerable.bootstrap.feeds import demands, sources
 from answerable.bootstrap.parties import pair_of
 from answerable.bootstrap.serve import chores, clock, http_client, serve
 from answerable.bootstrap.worlds import Lookout
-from answerable.config import NotConfigured, Party, read_bytes, write_private
+from answerable.config import NotConfigured, Party, only_one, read_bytes, write_private
 from answerable.feeds import candidate as candidates
 from answerable.feeds import release
 from answerable.feeds.attest import Abstained, Agreed, Disagreed, Stopped, Verdict, attest
@@ -156,9 +157,14 @@ def run_guard(party: Party) -> None:
     """Serve a guard until a signal ends it.
 
     Raises:
-        Unavailable: if keys, charter, settings or databases are missing or damaged.
+        Unavailable: if keys, charter, settings or databases are missing or damaged, or it runs.
         Refused: if the charter is none to begin with.
     """
+    with only_one(party.directory):
+        _run(party)
+
+
+def _run(party: Party) -> None:
     client = http_client()
     log = HttpLog(client, f"{setting(party, 'log')}/authority")
     logs = {"authority": log, "report": HttpLog(client, f"{setting(party, 'log')}/report")}
@@ -178,7 +184,7 @@ def run_guard(party: Party) -> None:
         with (
             chores(guard.chores, EVERY, "chores"),
             chores(herald.tick, EVERY, "herald"),
-            chores(attester.refresh, worlds.EVERY, "publications"),
+            chores(attester.refresh, float(party.settings.get("look", worlds.EVERY)), "look"),
         ):
             serve(guard_app(guard, clock, herald, attester.answer), party.address)
     finally:

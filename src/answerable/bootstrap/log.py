@@ -10,7 +10,8 @@ import httpx
 
 from answerable.bootstrap.parties import LOGS, pair_of
 from answerable.bootstrap.serve import SECONDS, clock, serve
-from answerable.config import Party
+from answerable.config import NotConfigured, Party
+from answerable.kernel.statement import open_charter
 from answerable.ledger.admission import AuthorityGate, ReportGate
 from answerable.ledger.app import make_app
 from answerable.ledger.enrolments import Enrolments
@@ -48,6 +49,8 @@ def run_log(party: Party) -> None:
     logs = open_logs(party)
     authority = AuthorityGate(logs["authority"], fleet_of(charter), clock)
     if authority.law() is None:
+        if open_charter(charter)[0].origin != logs["authority"].origin:
+            raise NotConfigured("the first charter names another log: see `answerable log charter`")
         authority.submit([charter]).index.result()
     enrolments = Enrolments(party.directory / "enrolments.db")
     report = ReportGate(logs["report"], authority, enrolments, clock)

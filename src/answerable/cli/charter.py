@@ -1,15 +1,18 @@
 """`answerable charter`: draft, assemble and show the charter that everything rests on."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.cli.given import Out, law_of, write
+from answerable.cli.given import Out, client, law_of, write
 from answerable.cli.show import Output, say
 from answerable.cli.sign import Signatures, read_text, sign_next, signatures
 from answerable.config import NotConfigured, read_bytes
 from answerable.kernel.canon import encode
+
+if TYPE_CHECKING:
+    from answerable.kernel.charter import Charter
 
 app = typer.Typer(help="Draft, assemble and show charters.", no_args_is_help=True)
 
@@ -40,6 +43,10 @@ def charter_draft(
     previous: Annotated[
         Path | None, typer.Option(exists=True, help="the charter that this one replaces")
     ] = None,
+    old: Annotated[
+        list[str] | None,
+        typer.Option(help="where a new log begins: URLs of guards that have the old one"),
+    ] = None,
 ) -> None:
     """Draft a charter from people's rules and parties' cards; prints the text to sign."""
     from answerable.authority import charter, draft
@@ -47,11 +54,21 @@ def charter_draft(
 
     written, fleet = load_yaml(rules), ""
     if previous:
-        old, fleet = law_of(previous)
-        written |= {"number": old.body["number"] + 1, "previous": old.id}
+        law, fleet = law_of(previous)
+        written |= {"number": law.body["number"] + 1, "previous": law.id}
+        if old:
+            written["start"] = _start(old, law, fleet)
     body = charter.draft(written, [_card(path) for path in card])
     write(out, draft.charter_text(body, nonce(), fleet).encode())
     sign_next("charter", out)
+
+
+def _start(old: list[str], law: "Charter", fleet: str) -> str:
+    from answerable.bootstrap.succession import old_end
+
+    end = old_end(client(), old, law, fleet)
+    say(f"`{law.origin}` ends with {end.size} records, as {', '.join(end.guards)} have it")
+    return end.digest
 
 
 def _card(path: Path) -> dict[str, Any]:

@@ -27,6 +27,27 @@ def log_serve(
     run_log(party)
 
 
+@app.command("charter")
+def log_charter(
+    directory: Annotated[Path, typer.Argument(help="the log server's directory")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    old: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="URL or folder of the log that it goes on from; repeat it"),
+    ] = None,
+) -> None:
+    """Begin where another log ends, or go on under new keys, as a charter says.
+
+    In an empty directory: takes the records up to the charter's `start` from a guard's URL, a log
+    server's or an export, and the charter. In one with records: signs its heads with new keys.
+    """
+    from answerable.bootstrap.succession import log_charter as take
+
+    party, note = read_party(directory, "log"), read_bytes(file)
+    for line in take(client(), party, note, old or ()):
+        say(line)
+
+
 @app.command("submit")
 def log_submit(
     note: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="records")],

@@ -117,10 +117,11 @@ def admit(entry: bytes, law: Charter, fleet: str) -> Statement:
     statement = open_statement(entry, AUTHORITY, law.owners)
     said, cap = statement.envelope, law.body["caps"].get(statement.kind)
     demand(said["fleet"] == fleet, "wrong_fleet", f"`{said['fleet']}`")
-    demand(said["origin"] == law.origin, "wrong_origin", f"`{said['origin']}`")
+    # Objections outlive a charter, and a log that it moved from.
+    now, objects = said["charter"] == law.body["number"], statement.kind in ("veto", "halt")
+    demand(said["origin"] == law.origin or objects > now, "wrong_origin", f"`{said['origin']}`")
     demand(not cap or len(entry) <= cap["bytes"], "too_large", f"a {statement.kind}")
-    still = said["charter"] == law.body["number"] or statement.kind in ("veto", "halt")
-    demand(still, "stale_charter", f"number {said['charter']}")
+    demand(now or objects, "stale_charter", f"number {said['charter']}")
     return statement
 
 

@@ -82,7 +82,7 @@ def read_head(fresh: Freshness, state: State, key: Key, now: float) -> Head:
         try:
             guard, said[guard], acks[guard] = _reply(data, fresh.nonce, state, key)
         except Refused as refusal:
-            if refusal.reason in ("split_view", "state_diverged", "behind"):
+            if refusal.reason in ("split_view", "state_diverged", "behind", "wrong_origin"):
                 doubt = refusal
     sizes, times = [n for _, n in said.values()], sorted((-t for t, _ in said.values()))
     if len(acks) < law.quorum or sizes.count(state.tree.size) <= law.faults:
@@ -101,7 +101,7 @@ def _reply(data: bytes, nonce: str, state: State, key: Key) -> tuple[str, list[i
     head, digest = leaf["head"], sha256(last.encode()).hexdigest() if last else ""
     mine = [leaf["host"], leaf["nonce"], leaf["last"]] == [key.name, nonce, digest]
     demand(mine, "stale_head", "an answer to another nonce or host")
-    demand(head["origin"] == law.origin, "wrong_origin")
+    demand(head["origin"] == law.origin, "wrong_origin", f"a guard follows `{head['origin']}`")
     size, tree = head["size"], state.tree
     demand(size <= tree.size, "behind", f"a guard is at {size}, I am at {tree.size}")
     demand(tree.root(size).hex() == head["root"], "split_view", f"a guard's root of size {size}")

@@ -187,7 +187,8 @@ class Log:
         try:
             checkpoint = open_head(stored.note, self.origin, keys)
         except Refused as refusal:
-            raise LedgerDamaged(stored.size, f"the head is not this log's: {refusal}") from refusal
+            how = f"the head is not this log's: {refusal}; new keys need `answerable log charter`"
+            raise LedgerDamaged(stored.size, how) from refusal
         same = (checkpoint.size, checkpoint.root) == (stored.size, stored.root)
         if not same or frontier.root() != stored.root:
             raise LedgerDamaged(stored.size, "the tiles do not give the root of the stored head")

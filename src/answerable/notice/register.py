@@ -207,6 +207,12 @@ class Register:
         rows = self.run("SELECT time, notice, detail FROM finding ORDER BY number")
         return [(time, notice, detail) for time, notice, detail in rows]
 
+    def forget(self, size: int) -> None:
+        """Forget the notices from record `size` on, which the log has no more."""
+        self.run("DELETE FROM notice WHERE number>=?", size)
+        self.run("DELETE FROM delivery WHERE leaf NOT IN (SELECT leaf FROM notice)")
+        self.run("DELETE FROM attempt WHERE leaf NOT IN (SELECT leaf FROM notice)")
+
     def close(self) -> None:
         """Close the database."""
         with self._lock:

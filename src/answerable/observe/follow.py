@@ -159,7 +159,9 @@ class Reports:
             name = line.split(b" ", 2)[1:2]
             owners |= self._named.get(name[0].decode(errors="replace") if name else "", {})
         said = open_report(entry, owners)
-        told, origin = said.envelope, at.law.body["logs"]["report"]["origin"]
+        told, laws = said.envelope, [at.law, *at.laws.values()]
         demand(told["fleet"] == at.fleet, "wrong_fleet", f"`{told['fleet']}`")
-        demand(told["origin"] == origin, "wrong_origin", f"`{told['origin']}`")
+        # Reports of a log that the fleet has moved from are carried over.
+        known = told["origin"] in {law.body["logs"]["report"]["origin"] for law in laws}
+        demand(known, "wrong_origin", f"`{told['origin']}`")
         return said

@@ -7,9 +7,9 @@ Before the guard cosigns a head of the authority log, in this order:
 3. no veto or halt that the guard has held for longer than `veto_hold` is missing.
 
 Then records and head are kept in one transaction, and folded before the cosignature leaves. After
-a restart the fold is made anew from the records kept, with the charters that came from elsewhere
-at the places where they came. Hosts' questions are answered from this state, so a guard never
-vouches for less than it has cosigned.
+a restart the fold goes on from the one kept last (folded.py), with the charters that came from
+elsewhere at the places where they came. Hosts' questions are answered from this state, so a guard
+never vouches for less than it has cosigned.
 
 Left out: the report log, of which a guard checks consistency alone (witness.py, mirror.py).
 """
@@ -26,7 +26,7 @@ from answerable.kernel.charter import Charter
 from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.fold import State, fold, succeed
 from answerable.kernel.merkle import Tree, leaf_hash
-from answerable.witness import caps
+from answerable.witness import caps, folded
 from answerable.witness.consistency import root_with
 from answerable.witness.log import Log
 from answerable.witness.mirror import keep, settle
@@ -60,14 +60,15 @@ class Follower:
         """Fold what the store holds."""
         self._store, self._settings, self._holds = store, settings, holds
         self._lock = threading.RLock()
-        self._state = State(fleet)
+        self._state, self._saved = State(fleet), 0
         self._rebuild()
 
     def _rebuild(self) -> None:
-        ask_charters = "SELECT size, data FROM charter ORDER BY number"
         with self._store.read() as db:
-            outside = db.execute(ask_charters).fetchall()
-            entries = _records(db)
+            self._state = folded.load(db, self._state.fleet) or self._state
+            self._saved = self._state.tree.size
+            outside = [row for row in outside_charters(db) if row[0] >= self._saved]
+            entries = records(db, self._saved)
         for entry in entries:
             while outside and outside[0][0] == self._state.tree.size:
                 succeed(self._state, outside.pop(0)[1])
@@ -95,7 +96,9 @@ class Follower:
         with self._lock, self._store.write() as db:
             row = (self._state.tree.size, charter)
             db.execute("INSERT INTO charter(size, data) VALUES (?,?)", row)
+            db.execute("DELETE FROM folded")
             succeed(self._state, charter)
+            self._saved = 0
 
     def origin(self) -> str:
         """Give the origin of the authority log in force (`Refused` if no charter is)."""
@@ -162,6 +165,14 @@ class Follower:
         """Fold records that were kept (called within `still`)."""
         fold(self._state, entries)
 
+    def save(self, step: int = folded.STEP) -> None:
+        """Keep the fold, if `step` records came since it was kept last."""
+        with self._lock:
+            if self._state.tree.size - self._saved >= step:
+                with self._store.write() as db:
+                    folded.save(db, self._state)
+                self._saved = self._state.tree.size
+
 
 _COPIES = (
     "INSERT INTO entry SELECT ?, number, data FROM entry WHERE origin=?",
@@ -173,9 +184,15 @@ def _is_charter(entry: bytes) -> bool:
     return entry.rpartition(b"\n\n")[0].endswith(_CHARTER)
 
 
-def _records(db: sqlite3.Connection) -> list[bytes]:
-    ask = "SELECT data FROM entry JOIN authority USING (origin) ORDER BY number"
-    return [data for (data,) in db.execute(ask)]
+def records(db: sqlite3.Connection, start: int = 0) -> list[bytes]:
+    """Give the records kept of the authority log, from `start` on."""
+    ask = "SELECT data FROM entry JOIN authority USING (origin) WHERE number>=? ORDER BY number"
+    return [data for (data,) in db.execute(ask, (start,))]
+
+
+def outside_charters(db: sqlite3.Connection) -> list[tuple[int, bytes]]:
+    """Give the charters that did not come from the log, with the sizes at which they came."""
+    return db.execute("SELECT size, data FROM charter ORDER BY number").fetchall()
 
 
 def _move(db: sqlite3.Connection, origin: str) -> None:

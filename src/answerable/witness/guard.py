@@ -8,6 +8,7 @@ Left out: retries in between; what fails is a finding, and is tried again at the
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,8 @@ from answerable.witness.witness import Witness
 
 PULLS = 16
 """Most steps of the mirror in one round of chores."""
+CLOSING = 256
+"""New records for which the fold is kept when a guard ends."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,9 @@ class Guard:
             return problem(503, "unavailable", str(error))
 
     def origin(self, name: str) -> str:
-        """Give the origin of a log of the charter in force by its name in paths, or nothing."""
-        return {log_name(origin): origin for origin in self.witness.known()}.get(name, "")
+        """Give the origin of a log by its name in paths, or nothing: also of one moved from."""
+        logs = [*self.witness.known(), *self.mirror.origins()]
+        return {log_name(origin): origin for origin in logs}.get(name, "")
 
     def forward(self) -> None:
         """Hand on what people objected to, now."""
@@ -103,6 +107,7 @@ class Guard:
         now = self._world.clock()
         try:
             self.follower.look(self.post.settle)
+            self.follower.save()
             if not 0 <= now - self._sent < self.settings.retry:
                 self._sent = now
                 self.forward()
@@ -126,7 +131,9 @@ class Guard:
                     break
 
     def close(self) -> None:
-        """Close the database."""
+        """Keep the fold, if it has grown by much, and close the database."""
+        with suppress(GuardUnavailable):
+            self.follower.save(CLOSING)
         self.store.close()
 
 

@@ -144,6 +144,11 @@ class Mirror:
         with self._store.read() as db:
             return head_of(db, origin).size - extent(db, origin).size
 
+    def origins(self) -> list[str]:
+        """Name the logs of which something is here."""
+        with self._store.read() as db:
+            return [origin for (origin,) in db.execute("SELECT origin FROM mirrored")]
+
     def checkpoint(self, origin: str) -> bytes | None:
         """Give the newest checkpoint note whose records are all here."""
         with self._store.read() as db:

@@ -34,6 +34,7 @@ from answerable.witness.wire import SIZE, Answer, Finding, GuardUnavailable, pro
 
 REQUEST = CHECKPOINT + 4096
 """Largest request that is read, bytes."""
+MOVED = "my charter names another; a newer one is taken with `answerable guard charter`"
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,17})\n")
 
 
@@ -112,7 +113,7 @@ class Witness:
 
     def _open(self, request: Request) -> Answer | _Asked:
         if request.origin not in (known := self.known()):
-            return problem(404, "unknown_subject", f"the log `{request.origin}`")
+            return problem(404, "unknown_subject", f"the log `{request.origin}`: {MOVED}")
         name, pair = known[request.origin]
         try:
             checkpoint = log_signed(request.note, request.origin, pair)

@@ -16,6 +16,7 @@ Rules:
 
 1. XML is read by expat in a stream. A document type (and with it every entity and every external
    file) makes it `malformed` before anything of it is used: no entity is ever defined or expanded.
+   The encoding is UTF-8, whatever is declared.
 2. An update is an advisory if its type is `security` or it names a flaw; flaws are the CVE names in
    its references' `id` and `title`. Updates of other types are passed over.
 3. A package gives a range that ends with its version, `[epoch:]version-release` without an epoch of
@@ -250,7 +251,7 @@ def _parsed(
     end: Callable[[str, str], None],
 ) -> Iterator[None]:
     """Feed a document piece by piece; stop after each, so that the caller takes what is done."""
-    parser, texts, fed, last = expat.ParserCreate(), [""], 0, False
+    parser, texts, fed, last = expat.ParserCreate("utf-8"), [""], 0, False
 
     def opened(name: str, attributes: Attributes) -> None:
         texts.append("")

@@ -28,10 +28,10 @@ from typing import Any
 
 import duckdb
 
-from answerable.exposure import adversary, golden
+from answerable.exposure import adversary
 from answerable.exposure.explain import account, lines
 from answerable.exposure.features import VERSION, Flaw, Listings, features
-from answerable.exposure.golden import Golden, Question, shadow
+from answerable.exposure.golden import Golden, Question, quality, shadow
 from answerable.exposure.manifest import Example, Recipe, prepare
 from answerable.exposure.match import Exposure
 from answerable.exposure.model import Model, read
@@ -108,18 +108,6 @@ def test_set(rows: Sequence[Example]) -> Golden:
         Question(each.flaw.cve, features(each.flaw, listings), bool(each.listed))
         for each in later
     ))  # fmt: skip
-
-
-def quality(scores: Sequence[int], ends: Sequence[bool]) -> dict[str, float]:
-    """Measure a ranking."""
-    return {
-        "auc": golden.auc(scores, ends), "precision": golden.precision(scores, ends),
-        "coverage_1": golden.coverage(scores, ends, 0.01),
-        "coverage_5": golden.coverage(scores, ends, 0.05),
-        "coverage_10": golden.coverage(scores, ends, 0.10),
-        "coverage_20": golden.coverage(scores, ends, 0.20),
-        "calibration": golden.calibration(scores, ends),
-    }  # fmt: skip
 
 
 def rounded(found: dict[str, float]) -> dict[str, float]:

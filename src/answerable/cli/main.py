@@ -27,6 +27,7 @@ from answerable.cli import (
     inventory,
     log,
     mirror,
+    model,
     notice,
     people,
 )
@@ -53,6 +54,7 @@ feed.app.add_typer(mirror.app, name="mirror")
 app.add_typer(feed.app, name="feed")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(exposure.app, name="exposure")
+exposure.app.add_typer(model.app, name="model")
 app.add_typer(control.plan, name="plan")
 app.add_typer(control.rollout, name="rollout")
 app.command("serve")(control.serve)

@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from answerable.exposure.features import Flaw, Listings
+from answerable.exposure.manifest import Example
 from answerable.exposure.rank import Context, Said, Sayings, flaw_of
 from answerable.feeds import agree, tables
 from answerable.feeds.agree import FIELDS, SILENT, VOICES, Believed, voice_of
@@ -25,7 +26,7 @@ from answerable.feeds.tables import Stated
 
 PLAIN = (
     "cna", "cwe", "description", "epss", "epss_percentile", "kev_added", "kev_due",
-    "kev_ransomware", "product", "published", "references", "title", "vendor",
+    "kev_ransomware", "product", "published", "references", "rejected", "title", "vendor",
 )  # fmt: skip
 """Fields that are taken as they are said."""
 FIRST = ("vulnrichment", "nvd", "kev")
@@ -122,3 +123,23 @@ def _listed(context: Context) -> Iterator[tuple[Flaw, int]]:
         since, exploited = context.believed(name, "kev_added"), context.believed(name, "exploited")
         if exploited and exploited.value == "yes" and since and since.value.isdecimal():
             yield flaw_of(name, context), int(since.value)
+
+
+def examples(world: Path, at: int) -> Iterator[Example]:
+    """Give every flaw of a world as an example for training, as known at POSIX second `at`.
+
+    A flaw that its publisher rejected is none.
+    """
+    for name, said in sayings(tables.claims(world, None, at, (*FIELDS, *PLAIN))):
+        if "rejected" in said:
+            continue
+        context = Context(at, flaws={name: said})
+        named_by = {voice_of(channel) for one in said.values() for channel in one.channels}
+        exploited, since = said.get("exploited"), said.get("kev_added")
+        listed = bool(exploited and exploited.value == "yes" and since)
+        listed_by = {voice_of(c) for c in exploited.channels} if exploited and listed else set()
+        yield Example(
+            flaw_of(name, context),
+            int(since.value) if since and listed and since.value.isdecimal() else 0,
+            frozenset(named_by), frozenset(listed_by),
+        )  # fmt: skip

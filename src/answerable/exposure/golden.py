@@ -147,6 +147,16 @@ def correlation(one: Sequence[int], other: Sequence[int]) -> float:
     return cross / spread**0.5 if spread else 0.0
 
 
+def quality(scores: Sequence[int], ends: Sequence[bool]) -> dict[str, float]:
+    """Measure a ranking in every way."""
+    efforts = (1, 5, 10, 20)
+    covered = {f"coverage_{share}": coverage(scores, ends, share / 100) for share in efforts}
+    return {
+        "auc": auc(scores, ends), "precision": precision(scores, ends), **covered,
+        "calibration": calibration(scores, ends),
+    }  # fmt: skip
+
+
 def _groups(scores: Sequence[int], ends: Sequence[bool]) -> Iterator[list[bool]]:
     order = sorted(zip(scores, ends, strict=True), key=lambda row: -row[0])
     for _, rows in groupby(order, key=lambda row: row[0]):

@@ -49,8 +49,8 @@ MOST_ZONES, MOST_HOSTS = 1_000, 200
 URGENCY = {"critical": 400, "high": 300, "medium": 200, "low": 100, "unknown": 200}
 ALONE = frozenset({
     "cna", "cvss", "cwe", "description", "epss", "epss_percentile", "product", "published",
-    "references", "ssvc_automatable", "ssvc_exploitation", "ssvc_technical_impact", "title",
-    "vendor",
+    "references", "rejected", "ssvc_automatable", "ssvc_exploitation", "ssvc_technical_impact",
+    "title", "vendor",
 })  # fmt: skip
 """Fields that have one publisher by nature; for the others two channels must agree."""
 

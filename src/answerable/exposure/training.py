@@ -152,10 +152,10 @@ def _model(
 
 def _axis(
     name: str,
-    bins: Any,
+    bins: Any,  # noqa: ANN401
     known: frozenset[str] | None,
     *,
-    private: bool,  # noqa: ANN401
+    private: bool,
 ) -> tuple[Axis, list[int]]:
     """Give an axis, and which of the trainer's places its places are."""
     if known is not None:

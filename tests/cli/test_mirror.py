@@ -2,14 +2,15 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from answerable.cli.main import main
+from answerable.feeds.world import FILES, World, Worlds
 from answerable.kernel.canon import Json
-
-WORLD = "a" * 64
+from tests.feeds.worlds import DAY, NOON, claim, document, given
 
 
 @pytest.fixture(autouse=True)
@@ -40,19 +41,19 @@ def _roster(capsys: pytest.CaptureFixture[str]) -> Json:
     }
 
 
-def _publish(capsys: pytest.CaptureFixture[str], world: str) -> None:
-    folder = Path("out") / world
-    folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text("{}\n")
-    (folder / "claims.parquet").write_text(world)
-    digest = _run(capsys, "publish", "repo", str(folder))
+def _publish(capsys: pytest.CaptureFixture[str], flaw: str, now: int) -> World:
+    seen = document("kev", [claim("kev", flaw)], now)
+    world = Worlds(Path("out")).build(given(seen), now)
+    digest = _run(capsys, "publish", "repo", str(world.folder))
     for name in ("dana", "lee"):
         _run(capsys, "sign", "repo", "targets", "--key", f"{name}.keys", "--digest", digest)
     _run(capsys, "issue", "repo", "--key", "server.keys")
+    return world
 
 
 @pytest.fixture
-def _published(capsys: pytest.CaptureFixture[str]) -> None:
+def world(capsys: pytest.CaptureFixture[str]) -> World:
+    """Found a publication, publish a world, and trust the root at two sites."""
     Path("roster.json").write_text(json.dumps(_roster(capsys)))
     digest = _run(capsys, "draft", "repo", "--roster", "roster.json")
     assert json.loads(_run(capsys, "review", "repo", "root"))["digest"] == digest
@@ -61,37 +62,60 @@ def _published(capsys: pytest.CaptureFixture[str]) -> None:
         for name in ("dana", "lee")
     ]
     assert said == ["waiting", "issued"]
-    _publish(capsys, WORLD)
+    world = _publish(capsys, "CVE-2024-0001", NOON)
     root = Path("repo/metadata/1.root.json")
     sha256 = hashlib.sha256(root.read_bytes()).hexdigest()
     for site in ("outside", "inside"):
         _run(capsys, "trust", site, str(root), "--sha256", sha256)
+    return world
 
 
-@pytest.mark.usefixtures("_published")
-def test_across_an_air_gap(capsys: pytest.CaptureFixture[str]) -> None:
+def test_across_an_air_gap(capsys: pytest.CaptureFixture[str], world: World) -> None:
     """Publish, export, carry, import; and last week's crate is refused next week."""
     exported = _run(capsys, "export", "outside", "repo", "x.crate")
     assert _run(capsys, "import", "inside", "x.crate", "--into", "in") == exported
-    assert Path("in/worlds", WORLD, "claims.parquet").read_text() == WORLD
-    _publish(capsys, "b" * 64)
+    inside = Worlds(Path("in/worlds"))
+    assert inside.newest() == replace(world, folder=Path("in/worlds") / world.root)
+    later = _publish(capsys, "CVE-2024-0002", NOON + DAY)
     _run(capsys, "import", "inside", "repo", "--into", "in")
+    newest = inside.newest()
+    assert newest
+    assert newest.root == later.root
     told = _fails(capsys, "import", "inside", "x.crate", "--into", "in")
     assert "rolled_back" in told
 
 
-@pytest.mark.usefixtures("_published")
+@pytest.mark.usefixtures("world")
 def test_from_several_mirrors(capsys: pytest.CaptureFixture[str]) -> None:
     """One of them serves; what the others say is listed."""
     words = ["--from", "repo", "--from", "nowhere", "--name", "berlin"]
     fetched = json.loads(_run(capsys, "fetch", "inside", *words, "--into", "in"))
-    assert fetched["files"] == 2
+    assert fetched["files"] == len(FILES) + 1
     assert fetched["roles"]["targets"]["signed_by"] == ["dana", "lee"]
     listed = json.loads(_run(capsys, "status", "inside", *words, "--output", "json"))
     assert {row["mirror"]: row["state"] for row in listed} == {
         "repo": "serves",
         "nowhere": "missing",
     }
+
+
+def test_what_is_no_world_is_not_published(
+    capsys: pytest.CaptureFixture[str], world: World
+) -> None:
+    """A folder that was changed, or is none of ours, is told so before people sign it."""
+    (world.folder / "claims.parquet").write_bytes(b"other")
+    assert "forged" in _fails(capsys, "publish", "repo", str(world.folder))
+
+
+def test_a_candidate_is_published_as_a_file(
+    capsys: pytest.CaptureFixture[str], world: World
+) -> None:
+    """Beside the worlds, under its own name."""
+    assert world.size
+    Path("candidate.json").write_text("{}")
+    _run(capsys, "publish", "repo", "candidate.json")
+    listed = json.loads(_run(capsys, "review", "repo", "targets"))["signed"]["targets"]
+    assert "candidates/candidate.json" in listed
 
 
 def test_failures_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -232,6 +232,23 @@ def test_text_is_cleaned_at_the_door(tmp_path: Path) -> None:
     assert "ignore previous instructions 'quoted'); DROP TABLE x" in value
 
 
+def test_a_world_from_elsewhere_is_the_newest_if_it_is_newer(tmp_path: Path) -> None:
+    """What was carried here is opened by its hashes, and an older one does not step back."""
+    made = [
+        _build(tmp_path / "there", KEV, now=NOON),
+        _build(tmp_path / "there", OSV, now=NOON + 9),
+    ]
+    here = tmp_path / "here"
+    for world in made:
+        shutil.copytree(world.folder, here / world.root)
+    worlds = Worlds(here)
+    assert [worlds.adopt(world.root).root for world in made] == [world.root for world in made]
+    assert worlds.adopt(made[0].root).root == made[1].root
+    (here / made[1].root / "claims.parquet").write_bytes(b"other")
+    with pytest.raises(Unusable, match="forged"):
+        worlds.adopt(made[1].root)
+
+
 def test_what_is_accepted_is_compared(tmp_path: Path) -> None:
     """A feed's next world is held against the last that was accepted for it, not the last made."""
     flaws = [f"CVE-2024-{n:04}" for n in range(100)]

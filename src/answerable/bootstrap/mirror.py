@@ -7,17 +7,22 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from answerable.bootstrap.serve import clock, http_client
+from answerable.bootstrap.worlds import Heard, silent
 from answerable.feeds.fetch import WAIT, Folder, Http
 from answerable.feeds.mirror.crate import Crate
-from answerable.feeds.mirror.reader import LIMITS, Published
+from answerable.feeds.mirror.reader import LIMITS, File, Published
 from answerable.feeds.mirror.rotation import Counsel, consult
 from answerable.feeds.mirror.site import Site
-from answerable.feeds.mirror.writer import Repository, Signing, Unready, digest_of, read_roster
+from answerable.feeds.mirror.writer import Repository, Signing, digest_of, read_roster
 from answerable.feeds.source import Fetch
+from answerable.feeds.world import Worlds
 from answerable.kernel.note import ED25519, MLDSA44
 from answerable.keys.sign import Signer
 from answerable.keys.store import load_key, make_key
@@ -28,23 +33,54 @@ ROSTER = 1 << 20
 """Largest roster, bytes."""
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A place whose files are told of while they come."""
+
+    inner: Fetch
+    heard: Heard
+
+    @property
+    def place(self) -> str:
+        """The address."""
+        return self.inner.place
+
+    def stream(self, path: str, limit: int) -> Iterator[bytes]:
+        """Give a document in pieces, and tell how far it is.
+
+        Raises:
+            Unusable: as the place.
+        """
+        name, done = path.rpartition("/")[2].partition(".")[2], 0
+        for piece in self.inner.stream(path, limit):
+            done += len(piece)
+            self.heard("read", name, done, limit)
+            yield piece
+
+    def get(self, path: str, limit: int) -> bytes:
+        """Give a whole document, which is small.
+
+        Raises:
+            Unusable: as the place.
+        """
+        return self.inner.get(path, limit)
+
+
 @contextmanager
-def places(addresses: Iterable[str]) -> Iterator[Mapping[str, Fetch]]:
+def places(addresses: Iterable[str], heard: Heard = silent) -> Iterator[Mapping[str, Fetch]]:
     """Open mirrors: web addresses, folders or crates.
 
     Raises:
         Unusable: a crate that is none.
     """
     with http_client(WAIT) as client:
-        found: dict[str, Fetch] = {}
-        for address in addresses:
-            if address.startswith(("http://", "https://")):
-                found[address] = Http(address, client, time.monotonic)
-            elif Path(address).is_file():
-                found[address] = Crate(Path(address))
-            else:
-                found[address] = Folder(Path(address))
-        yield found
+        yield {address: Watched(_place(address, client), heard) for address in addresses}
+
+
+def _place(address: str, client: httpx.Client) -> Fetch:
+    if address.startswith(("http://", "https://")):
+        return Http(address, client, time.monotonic)
+    return Crate(Path(address)) if Path(address).is_file() else Folder(Path(address))
 
 
 def make_keys(directory: Path, name: str) -> list[str]:
@@ -91,12 +127,11 @@ def publish(folder: Path, paths: Sequence[Path], keep: int) -> Signing:
     files: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            inner = [each for each in sorted(path.iterdir()) if each.is_file()]
-            files |= {f"worlds/{path.resolve().name}/{each.name}": each for each in inner}
+            world = Worlds(path.resolve().parent).get(path.resolve().name)
+            inner = [each for each in sorted(world.folder.iterdir()) if each.is_file()]
+            files |= {f"worlds/{world.root}/{each.name}": each for each in inner}
         else:
             files[f"candidates/{path.name}"] = path
-    if paths and not files:
-        raise Unready(f"no file in `{paths[0]}`")
     return Repository(folder).draft_targets(files, keep, clock())
 
 
@@ -128,25 +163,39 @@ def trust(site: Path, root: Path, sha256: str) -> None:
         Site(site).trust(file.read(LIMITS["root"] + 1), sha256)
 
 
-def take(site: Path, address: str, into: Path) -> Published:
-    """Bring in what one place publishes.
+def take(site: Path, address: str, into: Path, heard: Heard = silent) -> Published:
+    """Bring in what one place publishes; its newest world becomes the newest here.
 
     Raises:
-        Unusable: as site.py says.
+        Unusable: as site.py says; or a world that is none.
     """
-    with places([address]) as found:
-        return Site(site).take(found[address], into, clock())
+    with places([address], heard) as found:
+        return _take(site, found[address], into)
 
 
-def fetch(site: Path, addresses: Sequence[str], name: str, into: Path) -> tuple[Counsel, Published]:
-    """Ask all mirrors, and bring in what this week's serves.
+def fetch(
+    site: Path, addresses: Sequence[str], name: str, into: Path, heard: Heard = silent
+) -> tuple[Counsel, Published]:
+    """Ask all mirrors, and bring in what this week's serves, as `take`.
 
     Raises:
-        Unusable: as rotation.py and site.py say.
+        Unusable: as rotation.py and site.py say; or a world that is none.
     """
-    with places(addresses) as found:
+    with places(addresses, heard) as found:
         counsel = consult(found, name, Site(site).trusted, clock())
-        return counsel, Site(site).take(found[counsel.serves], into, clock())
+        return counsel, _take(site, found[counsel.serves], into)
+
+
+def _take(site: Path, place: Fetch, into: Path) -> Published:
+    published = Site(site).take(place, into, clock())
+    for root in sorted({_root(file) for file in published.files} - {""}):
+        Worlds(into / "worlds").adopt(root)
+    return published
+
+
+def _root(file: File) -> str:
+    top, _, rest = file.path.partition("/")
+    return rest.partition("/")[0] if top == "worlds" else ""
 
 
 def ask(site: Path, addresses: Sequence[str], name: str) -> Counsel:
@@ -159,13 +208,13 @@ def ask(site: Path, addresses: Sequence[str], name: str) -> Counsel:
         return consult(found, name, Site(site).trusted, clock())
 
 
-def export(site: Path, address: str, crate: Path) -> Published:
+def export(site: Path, address: str, crate: Path, heard: Heard = silent) -> Published:
     """Write what one place publishes into a crate.
 
     Raises:
         Unusable: as site.py says.
     """
-    with places([address]) as found:
+    with places([address], heard) as found:
         return Site(site).pack(found[address], crate, clock())
 
 

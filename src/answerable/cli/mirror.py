@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from answerable.cli.feed import progress
 from answerable.cli.show import Output, say, table
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def fetch(site: Site, mirrors: Mirrors, name: Name, into: Into) -> None:
     """Ask every mirror, and take in what this week's serves; prints what was believed."""
     from answerable.bootstrap import mirror
 
-    counsel, published = mirror.fetch(site, mirrors, name, into)
+    with progress() as heard:
+        counsel, published = mirror.fetch(site, mirrors, name, into, heard)
     for each in counsel.heard:
         say(f"{each.mirror}: {each.state}: {each.detail}")
     typer.echo(mirror.card(published))
@@ -131,7 +133,9 @@ def export(
     """Check what a mirror publishes and write it into one file; prints what was believed."""
     from answerable.bootstrap import mirror
 
-    typer.echo(mirror.card(mirror.export(site, place, crate)))
+    with progress() as heard:
+        published = mirror.export(site, place, crate, heard)
+    typer.echo(mirror.card(published))
 
 
 @app.command("import")
@@ -139,7 +143,9 @@ def import_(site: Site, place: Place, into: Into) -> None:
     """Take in a crate (or one mirror) after checking it; prints what was believed."""
     from answerable.bootstrap import mirror
 
-    typer.echo(mirror.card(mirror.take(site, place, into)))
+    with progress() as heard:
+        published = mirror.take(site, place, into, heard)
+    typer.echo(mirror.card(published))
 
 
 def _drafted(folder: Path, drafted: "Signing") -> None:

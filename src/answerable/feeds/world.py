@@ -135,6 +135,20 @@ class Worlds:
             raise Unusable(State.FORGED, str(found.folder), f"it is the world `{found.root}`")
         return found
 
+    def adopt(self, root: str) -> World:
+        """Take a world that was put here as the newest, unless a newer one is here already.
+
+        Returns: the newest.
+
+        Raises:
+            Unusable: as `get`.
+        """
+        found, newest = self.get(root), self.newest()
+        if newest is not None and newest.time >= found.time:
+            return newest
+        _replace(self.home / "newest", root.encode())
+        return found
+
     def accepted(self, feed: str) -> World | None:
         """Give the last world that was found good for a feed, if any.
 

@@ -33,14 +33,14 @@ JSON = json.dumps([
 def test_both_forms_say_the_same(data: bytes) -> None:
     """Hosts with zones, owner and packages; lines of a host need not stand together."""
     db1, web1 = read(data)
-    assert (web1.host, web1.zones, web1.owner) == ("web1", {"web", "eu"}, "shop")
+    assert (web1.host, sorted(web1.zones), web1.owner) == ("web1", ["eu", "web"], "shop")
     assert web1.found
     assert plain(web1.found.packages) == {
         ("debian:12", "libssl3", "3.0.15-1~deb12u1", "amd64", "openssl", ""),
         ("npm", "minimist", "1.2.5", "", "minimist", ""),
     }
     assert [gap.name for gap in web1.found.gaps] == ["x"]
-    assert (db1.host, db1.zones, db1.found) == ("db1", EVERYWHERE, None)
+    assert db1 == ("db1", EVERYWHERE, "", None)
 
 
 def test_a_host_without_packages_is_one_that_nobody_looked_at() -> None:

@@ -7,6 +7,7 @@
 | `/bundle/<digest>` | a bundle |
 | `/artefacts/<sha256>` | the bytes of an artefact |
 | `/candidates/<sha256>` | a proposed snapshot |
+| `/inventory` | takes what a host says of itself (inbox.py) |
 
 All of it is public and believed by nobody: whoever fetches checks hashes and proofs. The rollouts
 read the logs again before each step; this process may be killed at any moment.
@@ -21,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from answerable.bootstrap.inbox import inbox_route
 from answerable.bootstrap.planning import Planning
 from answerable.bootstrap.serve import boot_clock, chores, clock, http_client, serve
 from answerable.config import Party
@@ -90,6 +92,7 @@ class Control:
         routes += [
             Route("/bundles/{host}", bundles, methods=["GET"]),
             Route("/bundle/{digest}", one, methods=["GET"]),
+            inbox_route(self.planning.inbox, self.planning.heard, clock),
         ]
         return Starlette(routes=routes)
 

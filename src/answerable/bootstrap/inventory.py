@@ -1,26 +1,21 @@
-"""Where inventories come from: hosts themselves, and files, roots and images that people name.
+"""Inventories from files, roots and images that people name, and the fleet as it is known.
 
-    <directory>/inventory/<host>.json    what a host last told of itself, as it posted it
-    <directory>/fleet.db                 the fleet's store, which can be rebuilt
-
-What a host tells is verified with the key of its enrolment record. Only the host itself, or the
-control plane's own look at its root, says what is on an enrolled host: a document or table that
-bears such a host's name is refused, since anybody can write one.
+Only the host itself (inbox.py), or the control plane's own look at its root (planning.py), says
+what is on an enrolled host: a document or table that bears such a host's name is refused, since
+anybody can write one.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 from answerable.bootstrap.follow import read_hosts
 from answerable.bootstrap.serve import clock
-from answerable.config import NotConfigured, Party, read_bytes, write_private
+from answerable.config import NotConfigured, Party, read_bytes
 from answerable.exposure import keys
 from answerable.inventory import cmdb, cyclonedx, image, spdx, system
 from answerable.inventory.fleet import Fleet
@@ -32,12 +27,7 @@ from answerable.inventory.installed import (
     Inventory,
     Unreadable,
 )
-from answerable.inventory.signed import SIZE, Told, host_of, open_inventory
 from answerable.inventory.tree import Folder
-from answerable.kernel.canon import encode
-from answerable.kernel.errors import demand
-from answerable.kernel.verify import Enrolled
-from answerable.ledger.enrolments import host_key
 
 SILENCE = 86_400
 """After so long without news a host is unknown, seconds, unless the settings say otherwise."""
@@ -51,60 +41,6 @@ Progress = Callable[[str, int, int], None]
 
 def _silent(_what: str, _done: int, _of: int) -> None:
     """Tell nobody."""
-
-
-class Inbox:
-    """What hosts told of themselves."""
-
-    def __init__(self, directory: Path, fleet: str) -> None:
-        """Take a control plane's directory and its fleet's id."""
-        self._folder, self._hosts, self._fleet = directory / "inventory", directory, fleet
-        self._lock, self._read = Lock(), 0.0
-        self._records: dict[str, Enrolled] = {}
-
-    def take(self, data: bytes, now: int) -> tuple[Inventory, int]:
-        """Verify and keep what a host posted; give it, and when it was so, POSIX seconds.
-
-        Raises:
-            Refused: `not_enrolled`, or as `signed.open_inventory`.
-        """
-        name = host_of(data)
-        with self._lock:
-            enrolled = self._enrolled(name)
-            demand(enrolled, "not_enrolled", f"`{name}` has no record in hosts.json")
-            assert enrolled, "just demanded"
-            listed, last = self._known(name)
-            told = open_inventory(data, host_key(enrolled), self._fleet, (listed, last), now)
-            kept = encode({"note": json.loads(data)["note"], "packages": told.listed})
-            write_private(self._folder / f"{name}.json", kept.encode())
-        return self._inventory(enrolled, told), min(told.time, now)
-
-    def told(self, name: str, now: int) -> tuple[Inventory, int] | None:
-        """Give what a host told last, and when; nothing if it never did."""
-        enrolled, (listed, last) = self._enrolled(name), self._known(name)
-        if not enrolled or not listed:
-            return None
-        data = read_bytes(self._folder / f"{name}.json", SIZE)
-        told = open_inventory(data, host_key(enrolled), self._fleet, ("", 0), now)
-        return self._inventory(enrolled, told), min(last, now)
-
-    def _inventory(self, enrolled: Enrolled, told: Told) -> Inventory:
-        body = enrolled.body
-        return Inventory(told.host, body["instance"], frozenset(body["zones"]), told.packages)
-
-    def _known(self, name: str) -> tuple[str, int]:
-        place = self._folder / f"{name}.json"
-        if not place.exists():
-            return "", 0
-        kept = json.loads(read_bytes(place, SIZE))
-        return kept["packages"], int(json.loads(kept["note"].partition("\n")[0])["time"])
-
-    def _enrolled(self, name: str) -> Enrolled | None:
-        file = self._hosts / "hosts.json"
-        if name not in self._records and file.exists() and file.stat().st_mtime != self._read:
-            self._read = file.stat().st_mtime
-            self._records = {str(e.body["host"]): e for e in read_hosts(file)}
-        return self._records.get(name)
 
 
 @dataclass(frozen=True)
@@ -161,7 +97,11 @@ def read_source(place: Path, given: Given, progress: Progress = _silent) -> list
     for kind, form in (("cyclonedx", cyclonedx), ("spdx", spdx)):
         if form.claims(data):
             return [_read(place, given, form.read(data), digest, now, kind)]  # type: ignore[arg-type]
-    return [_listed(host, given, digest, now) for host in cmdb.read(data, given.columns)]
+    try:
+        return [_listed(host, given, digest, now) for host in cmdb.read(data, given.columns)]
+    except Unreadable as error:
+        what = "neither a root, an image, CycloneDX nor SPDX; and as a CMDB's table"
+        raise Unreadable(f"`{place}` is {what}: {error}") from error
 
 
 def _archive(place: Path) -> bool:

@@ -22,6 +22,7 @@ from answerable.authority import authorization, draft
 from answerable.bootstrap import models, ranking
 from answerable.bootstrap.feeds import demands, sources
 from answerable.bootstrap.follow import Logs, read_hosts
+from answerable.bootstrap.inbox import Inbox
 from answerable.bootstrap.people import nonce
 from answerable.bootstrap.serve import clock
 from answerable.bootstrap.worlds import Heard, Lookout, silent
@@ -93,6 +94,8 @@ class Planning:
         self.logs.hosts = read_hosts(party.directory / "hosts.json")
         self.planner = load_key(party.key("planner"))
         self.lookout = Lookout(party, client)
+        self.inbox = Inbox(party.directory, self.logs.state.fleet)
+        self.silence = int(party.settings.get("silence", SILENCE))
         for name in ("candidates", "plans", "artefacts"):
             (party.directory / name).mkdir(mode=0o700, exist_ok=True)
 
@@ -104,17 +107,30 @@ class Planning:
         return entry
 
     def inventory(self) -> list[Inventory]:
-        """Look at every host that the settings name, and keep what is on it."""
-        rows = {}
+        """Give and keep what is on every host that the settings name.
+
+        What a host told of itself within the limit counts; else its root is looked at, if the
+        settings name one; else it stays unknown.
+        """
+        rows, now = dict[str, Inventory](), clock()
         records = {str(e.body["host"]): e.body for e in self.logs.hosts}
         for name, how in self.party.settings.get("hosts", {}).items():
             if name not in records:
                 raise NotConfigured(f"`{name}` has no record in hosts.json: enrol it first")
-            record, found = records[name], _installed(how)
-            rows[name] = Inventory(name, record["instance"], frozenset(record["zones"]), found)
-        with self.fleet() as store:
-            store.record_all((row, clock()) for row in rows.values())
+            told = self.inbox.told(name, now)
+            if told and now - told[1] <= self.silence:
+                rows[name] = told[0]
+                self.heard(*told)
+            elif "root" in how:
+                record, found = records[name], _installed(how)
+                rows[name] = Inventory(name, record["instance"], frozenset(record["zones"]), found)
+                self.heard(rows[name], now)
         return list(rows.values())
+
+    def heard(self, inventory: Inventory, seen: int) -> bool:
+        """Keep what is on a host, as it was at a POSIX second; give whether it was news."""
+        with self.fleet() as store:
+            return store.record(inventory, seen)
 
     def fleet(self) -> Hosts:
         """Open the store of what is on the hosts; close it after use."""
@@ -122,9 +138,10 @@ class Planning:
 
     def _kept(self) -> tuple[list[Inventory], list[str]]:
         with self.fleet() as store:
-            hosts = store.hosts(clock(), int(self.party.settings.get("silence", SILENCE)))
+            hosts = store.hosts(clock(), self.silence)
             known = [store.inventory(h) for h in hosts if h.state == "known"]
-        return known, [h.host for h in hosts if h.state == "unknown"]
+        never = {str(e.body["host"]) for e in self.logs.hosts} - {h.host for h in hosts}
+        return known, sorted({h.host for h in hosts if h.state == "unknown"} | never)
 
     def look(self, heard: Heard = silent) -> World | None:
         """Fetch the publications and make the newest world; nothing if none is kept.
@@ -278,6 +295,9 @@ class Planning:
             Refused: if the authorization is not in force, or has no such clause.
         """
         known, ranked, inventories, unknown = self.exposures()
+        # Images and documents are matched too; only an enrolled host can be changed.
+        own = {str(e.body["host"]) for e in self.logs.hosts}
+        inventories = [i for i in inventories if i.host in own]
         if wish.zones:
             inventories = [i for i in inventories if i.zones & wish.zones]
             unknown = []

@@ -105,6 +105,8 @@ def _look(directory: Path) -> None:
     planning.logs.refresh()
     rows = planning.inventory()
     typer.echo("\n".join(f"{row.host} {len(row.packages)}" for row in rows))
+    for name in planning.party.settings.get("hosts", {}).keys() - {row.host for row in rows}:
+        say(f"{name}: told nothing for too long, and no root is named: it stays unknown")
 
 
 @app.command("show")

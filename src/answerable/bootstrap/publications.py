@@ -30,7 +30,7 @@ from answerable.feeds.kev import Kev
 from answerable.feeds.nvd import Nvd
 from answerable.feeds.osv_export import OsvExport
 from answerable.feeds.publication import Publication
-from answerable.feeds.sync import Subscription
+from answerable.feeds.sync import NAME, Subscription
 from answerable.feeds.updateinfo import REPOMD, Updateinfo
 from answerable.feeds.vulnrichment import PATH as VULNRICHMENT
 from answerable.feeds.vulnrichment import Vulnrichment
@@ -91,13 +91,17 @@ def subscriptions(
 def _subscription(
     settings: Settings, client: httpx.Client, clock: Callable[[], float]
 ) -> Subscription:
+    if not isinstance(settings, Mapping) or not isinstance(settings.get("kind", ""), str):
+        raise NotConfigured(f"`{settings!r:.80}` is no publication's settings")
     kind = settings.get("kind", "")
     if kind not in KINDS:
         raise NotConfigured(f"`{kind}` is no kind of publication: it is one of {sorted(KINDS)}")
     try:
         max_age = int(settings.get("max_age", AGES[kind]))
-        place = _place(settings, client, clock)
-        return Subscription(settings["name"], KINDS[kind](settings), place, max_age)
+        name, place = settings["name"], _place(settings, client, clock)
+        if not NAME.fullmatch(name):
+            raise NotConfigured(f"`{name}` is no name of a publication: small letters, digits, `-`")
+        return Subscription(name, KINDS[kind](settings), place, max_age)
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise NotConfigured(f"a publication of kind `{kind}` lacks {error}") from error
 

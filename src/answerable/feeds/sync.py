@@ -48,7 +48,8 @@ _TABLE = """CREATE TABLE IF NOT EXISTS document (
     published INTEGER, modified INTEGER, seen INTEGER, checked INTEGER, tried INTEGER, etag TEXT,
     stamp TEXT, PRIMARY KEY (publication, path)) STRICT"""
 _PUT = "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+"""A subscription's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def sync(
         Unavailable: the folder cannot be written, or somebody else is at it.
     """
     assert len({each.name for each in wanted}) == len(wanted), "names are unique"
-    assert all(_NAME.fullmatch(each.name) for each in wanted), "names are plain"
+    assert all(NAME.fullmatch(each.name) for each in wanted), "names are plain"
     with _ours(folder), closing(_Book.open(folder)) as book:
         for subscription in wanted:
             _Visit(subscription, folder, book, now, progress).all()

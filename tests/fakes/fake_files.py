@@ -126,13 +126,14 @@ class MemoryFiles:
             del above.names[name]
         return True
 
-    def sync(self, path: str) -> None:
-        """See the port."""
-        node = self._find(path)
-        assert node, path
-        self._step(f"sync {path}")
-        node.kept = (node.look, node.data)
-        node.held = dict(node.names)
+    def sync(self, *paths: str) -> None:
+        """See the port; each by itself, so that the power may fail in between."""
+        for path in paths:
+            node = self._find(path)
+            assert node, path
+            self._step(f"sync {path}")
+            node.kept = (node.look, node.data)
+            node.held = dict(node.names)
 
     def settle(self) -> None:
         """Make everything durable, as after a long while."""

@@ -56,8 +56,7 @@ def clear(files: Files, wants: Sequence[Want], tag: str) -> None:
     found = [name for name in _names(wants, tag) if files.look(name)]
     for name in found:
         files.unlink(name)
-    for folder in sorted({parent(name) for name in found}):
-        files.sync(folder)
+    files.sync(*sorted({parent(name) for name in found}))
 
 
 def parent(path: str) -> str:
@@ -80,10 +79,9 @@ def _settle_folders(files: Files, todo: Sequence[Want]) -> None:
     for want in sorted(todo, key=lambda w: w.path, reverse=True):
         if want.look and want.look.kind == "dir":
             files.dress(want.path, want.look)
-            files.sync(want.path)
-    for folder in sorted({parent(w.path) for w in todo}):
-        if files.look(folder):
-            files.sync(folder)
+    dressed = {w.path for w in todo if w.look and w.look.kind == "dir"}
+    touched = dressed | {parent(w.path) for w in todo}
+    files.sync(*(folder for folder in sorted(touched) if files.look(folder)))
 
 
 def _write(files: Files, put: Sequence[Want], beside: dict[str, str]) -> None:
@@ -102,9 +100,7 @@ def _write(files: Files, put: Sequence[Want], beside: dict[str, str]) -> None:
             files.write(name, want.read())
             fresh.append(name)
         files.dress(name, look)
-    # All at the end: the first sync then carries most of the work of the others.
-    for name in fresh:
-        files.sync(name)
+    files.sync(*fresh)
 
 
 def _remove(files: Files, todo: Sequence[Want]) -> list[str]:

@@ -2,7 +2,7 @@
 
     <home>/<number>/pack        the bytes that will be replaced, one after another
     <home>/<number>/plan.json   every path before and after, where its bytes lie in the pack, a note
-    <home>/<number>/state       one word, replaced as a whole
+    <home>/<number>/<word>      an empty file; the last of these words is the state
 
 | word | meaning | at start |
 |---|---|---|
@@ -37,6 +37,8 @@ PLAN_LIMIT = 256 << 20
 """Largest plan that is read, bytes."""
 MERGED_LIMIT = 256 << 20
 """Largest file that is merged in an undo, bytes."""
+WORDS = ("begun", "done", "undoing", "undone")
+"""The states, in the order in which they come."""
 Merge = Callable[[bytes, bytes, bytes], bytes | None]
 """(bytes before, bytes after, bytes now) -> bytes that undo just this change, or nothing."""
 
@@ -106,8 +108,9 @@ class Transactions:
         number = self._next()
         packed = self._pack(number, rows, read)
         plan = {"note": note, "rows": [_spelled(row) for row in packed]}
-        self._put(number, "plan.json", json.dumps(plan, sort_keys=True).encode())
-        self._files.sync(self._home)
+        place = f"{self._home}/{number}"
+        self._files.write(f"{place}/plan.json", [json.dumps(plan, sort_keys=True).encode()])
+        self._files.sync(f"{place}/pack", f"{place}/plan.json", place, self._home)
         self._say(number, "begun")
 
         def reader(row: Row) -> Callable[[], Iterator[bytes]]:
@@ -122,17 +125,8 @@ class Transactions:
 
     def drift(self, number: str) -> list[str]:
         """Give the paths that are no longer what the commit made of them."""
-        rows, _ = self._plan(number)
-        made = {row.path for row in rows}
-        drifted = []
-        for row in rows:
-            now = self._files.look(row.path)
-            if not (_same(now, row.after) or self._merged(number, row, now) is not None):
-                drifted.append(row.path)
-            elif row.before is None and row.after and row.after.kind == "dir":
-                inside = (f"{row.path}/{name}" for name in self._files.names(row.path))
-                drifted += [path for path in inside if path not in made]
-        return drifted
+        rows = self._plan(number)[0]
+        return self._drift(number, rows, [self._files.look(row.path) for row in rows])
 
     def undo(self, number: str) -> None:
         """Bring every path back to what it was.
@@ -141,13 +135,15 @@ class Transactions:
             Drifted: a path is not what the commit made of it; nothing was changed.
             FilesFailed: something could not be read or written; it is finished at the next start.
         """
-        if drifted := self.drift(number):
+        rows = self._plan(number)[0]
+        looks = [self._files.look(row.path) for row in rows]
+        if drifted := self._drift(number, rows, looks):
             raise Drifted(
                 f"{len(drifted)} paths changed since, {_few(drifted)}; plan a change instead",
                 drifted,
             )
         self._say(number, "undoing")
-        left = self._back(number)
+        left = self._back(number, rows, looks)
         self._say(number, "undone")
         if left:
             raise Drifted(f"undone, but {_few(left)} changed meanwhile; look at them", left)
@@ -158,17 +154,27 @@ class Transactions:
         for number in self._files.names(self._home):
             word = self._state(number)
             if word in ("begun", "undoing"):
-                left = self._back(number)
+                rows, note = self._plan(number)
+                looks = [self._files.look(row.path) for row in rows]
+                left = self._back(number, rows, looks)
                 self._say(number, "undone")
                 how = "back" if word == "begun" else "undone"
-                done.append(Repaired(number, self.note(number), how, tuple(left)))
+                done.append(Repaired(number, note, how, tuple(left)))
         return done
 
-    def _back(self, number: str) -> list[str]:
-        rows, _ = self._plan(number)
+    def _drift(self, number: str, rows: Sequence[Row], looks: Sequence[Look | None]) -> list[str]:
+        made, drifted = {row.path for row in rows}, list[str]()
+        for row, now in zip(rows, looks, strict=True):
+            if not (_same(now, row.after) or self._merged(number, row, now) is not None):
+                drifted.append(row.path)
+            elif row.before is None and row.after and row.after.kind == "dir":
+                inside = (f"{row.path}/{name}" for name in self._files.names(row.path))
+                drifted += [path for path in inside if path not in made]
+        return drifted
+
+    def _back(self, number: str, rows: Sequence[Row], looks: Sequence[Look | None]) -> list[str]:
         wants, left = [], list[str]()
-        for row in rows:
-            now = self._files.look(row.path)
+        for row, now in zip(rows, looks, strict=True):
             wants.append(self._want_back(number, row, now))
             if wants[-1].now == wants[-1].look and not _same(now, row.before):
                 left.append(row.path)
@@ -218,7 +224,6 @@ class Transactions:
                 f"{_few(drifted)} changed since the rehearsal; rehearse it again", drifted
             )
         self._files.write(f"{self._home}/{number}/pack", self._pieces(packed, read))
-        self._files.sync(f"{self._home}/{number}/pack")
         return packed
 
     def _pieces(
@@ -254,19 +259,14 @@ class Transactions:
             raise FilesFailed(f"the plan of transaction `{number}` is damaged: {error}") from error
 
     def _state(self, number: str) -> str:
-        path = f"{self._home}/{number}/state"
-        found = self._files.look(path) if number.isdigit() else None
-        return self._small(path).decode("ascii", "replace") if found else ""
+        if not number.isdigit():
+            return ""
+        names = self._files.names(f"{self._home}/{number}")
+        return next((word for word in reversed(WORDS) if word in names), "")
 
     def _say(self, number: str, word: str) -> None:
-        self._put(number, "state", word.encode())
-
-    def _put(self, number: str, name: str, data: bytes) -> None:
-        place = f"{self._home}/{number}"
-        self._files.write(f"{place}/{name}.part", [data])
-        self._files.sync(f"{place}/{name}.part")
-        self._files.rename(f"{place}/{name}.part", f"{place}/{name}")
-        self._files.sync(place)
+        self._files.write(f"{self._home}/{number}/{word}", [])
+        self._files.sync(f"{self._home}/{number}")
 
     def _small(self, path: str) -> bytes:
         return b"".join(self._files.read(path, 0, PLAN_LIMIT))

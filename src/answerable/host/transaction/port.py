@@ -3,7 +3,7 @@
 Rules:
 * paths are absolute and hold no `.`, no `..` and no symbolic link but, perhaps, the last part;
 * what was written is durable only after `sync` of the file, a name only after `sync` of the folder
-  that holds it; who uses this port may rely on nothing else, since power may fail at any time;
+  that holds it; more may be durable by chance, and nothing else may be relied on;
 * a file that others can see is never written in place: it is written beside and renamed.
 
 Adapter: `disk.py`; its twin in tests forgets what was not synced. Left out: times of folders and
@@ -113,5 +113,5 @@ class Files(Protocol):
     def rmdir(self, path: str) -> bool:
         """Remove a folder; false if it is not empty."""
 
-    def sync(self, path: str) -> None:
-        """Make a file's bytes and looks, or a folder's names and looks, durable."""
+    def sync(self, *paths: str) -> None:
+        """Make files' bytes and looks, and folders' names and looks, durable, all of these."""

@@ -1,0 +1,215 @@
+"""One change of packages as a transaction: rehearse, explain, commit, undo, repair.
+
+    with Transaction(state) as change:            the agent's own directory, on this host
+        found = change.rehearse(argv, ...)        nothing of the host is touched
+        number = change.commit(found, note)       exactly what was explained, or nothing
+
+A rehearsal that holds anything unexplained, or a sensitive class that is not allowed, is refused
+with every path named. Left out: the confined live mode for scripts that must touch running
+services; gVisor.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from answerable.host.driver import CHANGE_SECONDS, Ran, TransactionDiffers, last_lines
+from answerable.host.files import make_private
+from answerable.host.transaction import database, derived
+from answerable.host.transaction.deb import Deb, read_deb
+from answerable.host.transaction.disk import Disk
+from answerable.host.transaction.effects import Change, changes
+from answerable.host.transaction.explain import Explained, Explainer, Host, digest, sensitive
+from answerable.host.transaction.journal import Repaired, Row, Transactions
+from answerable.host.transaction.port import CHUNK, Drifted
+from answerable.host.transaction.sandbox import Sandbox
+from answerable.kernel.canon import Json
+
+NAMED = 20
+"""How many unexplained paths a refusal's message names; `also` has all of them."""
+ROOT = Path("/")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a change would do: its effects, their hash, sensitive classes, services it asked for."""
+
+    explained: Explained
+    digest: str
+    sensitive: Mapping[str, Sequence[str]]
+    asked: tuple[str, ...]
+    sandbox: Sandbox
+
+    def refuse(self, allowed: Iterable[str]) -> None:
+        """Raise `TransactionDiffers` if anything is unexplained, or of a class not allowed."""
+        unknown = self.explained.unexplained
+        if unknown:
+            lines = [f"{u.path}: {u.why}{' (live data)' if u.live else ''}" for u in unknown]
+            raise TransactionDiffers(
+                f"{len(unknown)} effects are not explained by the named packages: "
+                f"{'; '.join(lines[:NAMED])}; a person must look at them",
+                lines,
+            )
+        missing = [name for name in sensitive(self.sensitive) if name not in set(allowed)]
+        if missing:
+            lines = [f"{path}: {name}" for name in missing for path in self.sensitive[name]]
+            raise TransactionDiffers(
+                f"effects of the classes {', '.join(f'`{m}`' for m in missing)} are not allowed "
+                f"on this host: {'; '.join(lines[:NAMED])}",
+                lines,
+            )
+
+
+class Transaction:
+    """The transactions of one host.
+
+    Args:
+        state: folder of the agent's own, outside every snapshot; it is hidden from scripts.
+        hidden: more folders that are hidden from them.
+    """
+
+    def __init__(self, state: Path, hidden: Sequence[Path] = ()) -> None:
+        make_private(state / "transactions")
+        self._state = Path(os.path.realpath(state))
+        self._hidden = (self._state, *hidden)
+
+    @contextmanager
+    def rehearse(
+        self,
+        argv: Sequence[str],
+        files: Sequence[Path],
+        env: Mapping[str, str],
+        succeeded: Callable[[Ran], str],
+    ) -> Iterator[Rehearsal]:
+        """Run a package tool in a copy of this host, and explain what it did.
+
+        Args:
+            argv: words of the tool; the copy sees the .debs in `sandbox.INSIDE`/packages.
+            files: the .debs, all in one folder.
+            env: the tool's whole environment.
+            succeeded: tells why the tool's end is a failure; nothing if it is none.
+
+        Raises:
+            TransactionDiffers: the tool, or a script, failed in the copy.
+            SandboxFailed: no copy could be made.
+        """
+        with ExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor(1))
+            debs = pool.map(read_deb, files)
+            copy = stack.enter_context(Sandbox(self._state / "copy", self._hidden))
+            log = self._state / "copy.log"
+            done = copy.run(argv, log, env, CHANGE_SECONDS, files[0].parent)
+            if why := succeeded(done):
+                raise TransactionDiffers(
+                    f"the packages cannot be installed in a copy of this host: {why}",
+                    done.output.splitlines()[-20:],
+                )
+            yield self._explained(copy, list(debs), env)
+
+    def _explained(self, copy: Sandbox, debs: Sequence[Deb], env: Mapping[str, str]) -> Rehearsal:
+        explainer = Explainer(debs, Host(ROOT))
+        found = explainer.explain(changes(copy.layers, ROOT), copy.sees)
+        if found.compute and not found.unexplained:
+            for change in (*found.compute, *found.dropped):
+                _throw_away(change)
+            copy.remount()
+            log = self._state / "copy.log"
+            paths = [change.path for change in found.compute]
+            for command in derived.commands(paths, copy.sees):
+                done = copy.run(command, log, env, CHANGE_SECONDS, self._state)
+                if done.code:
+                    raise TransactionDiffers(f"`{command[0]}` failed: {last_lines(done.output)}")
+            self._compute(copy, found)
+        return Rehearsal(found, digest(found.effects), found.sensitive, copy.asked, copy)
+
+    def _compute(self, copy: Sandbox, found: Explained) -> None:
+        explained = {change.path for change in found.commit}
+        for change in changes(copy.layers, ROOT):
+            tool = derived.tool_of(change.path)
+            if change.path in explained or derived.discarded(change.path):
+                continue
+            if tool is None:
+                raise TransactionDiffers(f"a tool changed `{change.path}`, which it does not own")
+            found.commit.append(change)
+            found.effects.append({"by": tool.name, "is": "computed", "path": change.path})
+        found.commit.sort(key=lambda change: change.path)
+
+    def commit(self, rehearsal: Rehearsal, note: Json) -> str:
+        """Do exactly what was explained; give the transaction's number.
+
+        Raises:
+            Drifted: the host changed since the rehearsal; nothing was changed.
+            DriverFailed: it could not be done, and was brought back.
+        """
+        known = {change.path: change for change in rehearsal.explained.commit}
+        rows = [Row(c.path, c.before, c.after, *_known(c, known)) for c in known.values()]
+        note = {**note, "digest": rehearsal.digest, "sensitive": sensitive(rehearsal.sensitive)}
+
+        def read(path: str) -> Iterator[bytes]:
+            with known[path].source.open("rb") as file:
+                while piece := file.read(CHUNK):
+                    yield piece
+
+        with self._journal() as journal:
+            try:
+                return journal.commit(rows, read, note)
+            except Drifted:
+                raise
+            except BaseException:
+                journal.repair()
+                raise
+
+    def find(self, matches: Callable[[Json], bool]) -> str:
+        """Give the number of the newest transaction in force whose note matches, or nothing."""
+        with self._journal() as journal:
+            numbers = reversed(journal.numbers("done"))
+            return next((n for n in numbers if matches(journal.note(n))), "")
+
+    def drift(self, number: str) -> list[str]:
+        """Give the paths for which an undo would be refused."""
+        with self._journal() as journal:
+            return journal.drift(number)
+
+    def undo(self, number: str) -> Json:
+        """Bring every path back to what it was before; give the note. Raises `Drifted`."""
+        with self._journal() as journal:
+            journal.undo(number)
+            return journal.note(number)
+
+    def repair(self) -> list[Repaired]:
+        """Mend what a kill or a power cut has torn; call it before anything else."""
+        with self._journal() as journal:
+            return journal.repair()
+
+    @contextmanager
+    def _journal(self) -> Iterator[Transactions]:
+        with Disk(ROOT) as disk:
+            merge = {database.STATUS: database.merge_status}
+            yield Transactions(disk, str(self._state / "transactions"), merge)
+
+
+def _known(change: Change, known: Mapping[str, Change]) -> tuple[str, str]:
+    return (change.twin if change.twin in known else "", change.was if change.was in known else "")
+
+
+def _throw_away(change: Change) -> None:
+    if change.after and change.after.kind == "dir":
+        for inner in sorted(change.source.rglob("*"), reverse=True):
+            inner.rmdir() if inner.is_dir() and not inner.is_symlink() else inner.unlink()
+        change.source.rmdir()
+    else:
+        # Below a whiteout there is nothing.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            change.source.unlink()
+
+
+def spelled(rehearsal: Rehearsal) -> str:
+    """Give the effects as text, one a line, with their hash: for people and for plans."""
+    told = {"digest": rehearsal.digest, "effects": rehearsal.explained.effects,
+            "sensitive": {n: list(p) for n, p in rehearsal.sensitive.items()},
+            "asked": list(rehearsal.asked)}  # fmt: skip
+    return json.dumps(told, indent=1, sort_keys=True)

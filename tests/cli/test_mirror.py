@@ -2,7 +2,12 @@
 
 import hashlib
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -97,6 +102,33 @@ def test_from_several_mirrors(capsys: pytest.CaptureFixture[str]) -> None:
         "repo": "serves",
         "nowhere": "missing",
     }
+
+
+@contextmanager
+def _served(folder: str) -> Iterator[str]:
+    """Serve a folder as any web server would, on loopback."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_over_http(capsys: pytest.CaptureFixture[str], world: World) -> None:
+    """A mirror is a plain web server; what it serves is checked the same."""
+    with _served("repo") as url:
+        exported = _run(capsys, "export", "outside", url, "x.crate")
+        words = ["--from", url, "--name", "berlin", "--into", "in"]
+        assert _run(capsys, "fetch", "inside", *words) == exported
+    newest = Worlds(Path("in/worlds")).newest()
+    assert newest
+    assert newest.root == world.root
 
 
 def test_what_is_no_world_is_not_published(

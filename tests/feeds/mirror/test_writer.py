@@ -83,6 +83,20 @@ def test_renewal_needs_nobody(tmp_path: Path) -> None:
     assert _published(publisher, NOW + 7 * DAY) == WORLDS[:1]
 
 
+def test_old_metadata_leaves_the_disk(tmp_path: Path) -> None:
+    """A publication that is renewed every day does not grow for ever; roots stay."""
+    publisher = Publisher(tmp_path / "repo")
+    publisher.world(WORLDS[0])
+    for hour in range(12):
+        publisher.repository.issue(both(SERVER), NOW + hour * 3600)
+    names = sorted(file.name for file in (publisher.folder / "metadata").iterdir())
+    assert [name for name in names if "snapshot" not in name] == [
+        "1.root.json", "1.targets.json", "timestamp.json",
+    ]  # fmt: skip
+    assert sum("snapshot" in name for name in names) == 8
+    assert _published(publisher) == WORLDS[:1]
+
+
 def test_what_no_reader_believes_is_not_issued(tmp_path: Path) -> None:
     """A server cannot stretch what the people signed: their list is old."""
     publisher = Publisher(tmp_path / "repo", targets=1)

@@ -67,6 +67,8 @@ ROSTER = {
 }
 """Who signs what: verifier keys (their names are the holders'), and per role its holders, how many
 of them sign, and for how many days its metadata is good."""
+STAY = 8
+"""Versions of snapshot and of targets that stay on disk, for who reads meanwhile."""
 DAY, LONGEST = 86_400, 3_650
 """Seconds of a day; most days that metadata is good for."""
 
@@ -259,6 +261,8 @@ class Repository:
         kept = {"root": self._read.get(f"metadata/{root.version}.root.json", LIMITS["root"])}
         follow(_Ahead(self._read, data, str(self.folder)), kept, now)
         self._write(_TIMESTAMP, data)
+        self._prune("snapshot", version)
+        self._prune("targets", number)
 
     def _root(self) -> Root:
         number = self._newest("root")
@@ -276,6 +280,12 @@ class Repository:
     def _newest(self, role: str) -> int:
         names = (file.name.split(".") for file in self.folder.glob(f"metadata/*.{role}.json"))
         return max((int(name[0]) for name in names if name[0].isdigit()), default=0)
+
+    def _prune(self, role: str, newest: int) -> None:
+        for file in self.folder.glob(f"metadata/*.{role}.json"):
+            number = file.name.split(".")[0]
+            if number.isdigit() and int(number) <= newest - STAY:
+                file.unlink()
 
     def _last_timestamp(self) -> int:
         try:

@@ -8,7 +8,6 @@ One process of one operator; each role has its key. Settings of the party:
     feeds           feed -> where this guard looks for itself (feeds.py)
     publications    what its own world is made of, if it keeps one (worlds.py)
     look            seconds between two looks at them
-    look            seconds between two looks at them
     veto_hold, renew, retry, junk_per_hour, per_hour, rate, burst    as in witness/wire.py
 
 Charter and keys are the party's own; everything else is checked when it comes.

@@ -6,7 +6,7 @@ from struct import pack
 from zlib import adler32
 
 from answerable.inventory.rpmdb import bdb_blobs
-from tests.inventory.samples import sample
+from tests.inventory.generated import sample
 
 BLOBS = sorted(bdb_blobs(sample("Packages.xz")), key=len)
 """Four headers as rpm itself wrote them."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from answerable.inventory.cyclonedx import claims, read
 from answerable.inventory.installed import Gap, Unreadable
 from tests.feeds.mangle import mangled
+from tests.inventory.generated import ALMA, DEBIAN, LOCKED, sample
 from tests.inventory.rows import plain
-from tests.inventory.samples import ALMA, DEBIAN, LOCKED, sample
 
 XML = sample("syft-deb.cdx.xml")
 

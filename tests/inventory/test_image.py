@@ -11,10 +11,10 @@ from answerable.inventory import image, system
 from answerable.inventory.image import Layers, open_image
 from answerable.inventory.installed import Unreadable
 from answerable.inventory.tar import Tar
+from tests.inventory.generated import ALMA
 from tests.inventory.images import Entry, layout, saved, tar
 from tests.inventory.rows import plain
 from tests.inventory.rpms import BLOBS, ndb
-from tests.inventory.samples import ALMA
 from tests.inventory.test_dpkg import STATUS
 from tests.inventory.test_python import METADATA
 

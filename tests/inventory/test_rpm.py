@@ -13,9 +13,9 @@ from answerable.inventory.installed import Unreadable
 from answerable.inventory.rpm import found, present, read
 from answerable.inventory.tree import Folder
 from tests.feeds.mangle import mangled
+from tests.inventory.generated import ALMA, sample
 from tests.inventory.rows import plain
 from tests.inventory.rpms import BLOBS, header, ndb
-from tests.inventory.samples import ALMA, sample
 
 KERNEL = {"t1000": "kernel", "t1001": "5.14.0", "t1002": "427.el9", "t1022": "x86_64"}
 

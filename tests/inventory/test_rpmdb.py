@@ -12,8 +12,8 @@ from answerable.inventory import rpmdb
 from answerable.inventory.installed import Unreadable
 from answerable.inventory.rpmdb import bdb_blobs, ndb_blobs, sqlite_blobs
 from tests.feeds.mangle import mangled
+from tests.inventory.generated import sample
 from tests.inventory.rpms import BLOBS, ndb, sqlite
-from tests.inventory.samples import sample
 
 ENDLESS = """create view Packages (hnum, blob) as
 with recursive n(x) as (values (1) union all select 1 from n) select x, x from n"""

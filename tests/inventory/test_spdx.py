@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from answerable.inventory.installed import Gap, Unreadable
 from answerable.inventory.spdx import claims, read
 from tests.feeds.mangle import mangled
+from tests.inventory.generated import DEBIAN, LOCKED, sample
 from tests.inventory.rows import plain
-from tests.inventory.samples import DEBIAN, LOCKED, sample
 
 TAGS, JSON = sample("trivy-deb.spdx"), sample("trivy-deb.spdx.json")
 HEAD = b"SPDXVersion: SPDX-2.3\n"

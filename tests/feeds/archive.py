@@ -10,6 +10,7 @@ import hashlib
 import io
 import lzma
 import struct
+import sys
 import tarfile
 import textwrap
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 NOW = 1_795_300_000
 """2026-11-22, the day of the tests' story."""
@@ -102,6 +108,8 @@ def deb(files: dict[str, bytes], control: str, pack: str = "xz") -> bytes:
 
 
 def _pack(data: bytes, pack: str) -> bytes:
+    if pack == "zst":
+        return zstd.compress(data)
     return lzma.compress(data, preset=0) if pack == "xz" else gzip.compress(data, mtime=0)
 
 
@@ -140,6 +148,7 @@ class Archive:
         changelog: str | None = None,
         depends: str = "",
         arch: str = "amd64",
+        pack: str = "xz",
     ) -> Path:
         """Put a package into a suite."""
         name = source.partition(" ")[0] or package
@@ -148,7 +157,7 @@ class Archive:
         files = {"./usr/bin/x": package.encode()}
         if changelog is not None:
             files[document] = gzip.compress(changelog.encode(), mtime=0)
-        data = deb(files, control)
+        data = deb(files, control, pack)
         path = f"pool/main/{name}/{package}_{version.rpartition(':')[2]}_{arch}.deb"
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ from answerable.cli import (
     model,
     notice,
     people,
+    provenance,
 )
 from answerable.cli.observe import observe
 from answerable.config import KINDS, NotConfigured, Party, read_bytes
@@ -51,6 +52,7 @@ app.add_typer(guard.app, name="guard")
 app.add_typer(log.app, name="log")
 app.add_typer(observe, name="observe")
 feed.app.add_typer(mirror.app, name="mirror")
+feed.app.command("provenance")(provenance.provenance)
 app.add_typer(feed.app, name="feed")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(exposure.app, name="exposure")

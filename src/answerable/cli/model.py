@@ -1,6 +1,7 @@
 """`answerable exposure model`: train a ranking model, hold it to the gate, have it released."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,7 @@ def model_train(
     *,
     golden: Annotated[Path | None, typer.Option("--golden", help="to measure it by")] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same model")] = 7,
+    bags: Annotated[int, typer.Option(min=1, help="models that are averaged")] = 8,
     interactions: Annotated[int, typer.Option(min=0, help="tables of two features")] = 0,
     adversarial: Annotated[
         int, typer.Option(min=0, help="disguised flaws of each kind to train on as well")
@@ -59,10 +61,10 @@ def model_train(
     from answerable.exposure.manifest import Recipe
 
     recipe = Recipe(
-        _second(as_of), seed=seed, interactions=interactions, adversarial=adversarial,
+        _second(as_of), seed=seed, bags=bags, interactions=interactions, adversarial=adversarial,
         epsilon_thousandths=round(epsilon * 1000),
     )  # fmt: skip
-    plain = Recipe(recipe.as_of, seed=seed, interactions=interactions)
+    plain = replace(recipe, adversarial=0, epsilon_thousandths=0)
     asked = _golden(golden) if golden else None
     with bar() as progress:
         model, manifest = training.fit(training.gather(worlds, recipe, progress), progress)

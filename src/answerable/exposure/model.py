@@ -109,6 +109,13 @@ class Term:
         return self.cell([axis.place(said.get(axis.feature)) for axis in self.axes])
 
 
+    def instead(self, said: Features, feature: str, value: Value) -> int:
+        """Give what this term would add if one feature had another value."""
+        names = (axis.feature for axis in self.axes)
+        values = (value if name == feature else said.get(name) for name in names)
+        return self.cell([a.place(v) for a, v in zip(self.axes, values, strict=True)])
+
+
 @dataclass(frozen=True)
 class Part:
     """What a term added to one score, and for which values."""
@@ -186,7 +193,7 @@ class Model:
             rest = now - sum(term.score(said) for term in terms)
             best: Change | None = None
             for value, spelled in _alternatives(feature, terms):
-                score = rest + sum(term.score({**said, feature: value}) for term in terms)
+                score = rest + sum(term.instead(said, feature, value) for term in terms)
                 band = self.band(score)
                 nearer = best is None or abs(score - now) < abs(best.score - now)
                 if band != self.band(now) and nearer:

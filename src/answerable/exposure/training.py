@@ -121,7 +121,8 @@ def _shown(value: Value, known: frozenset[str], *, private: bool) -> str | None:
 
 def _rise(learner: Any) -> None:  # noqa: ANN401  the trainer's own kind
     for at, features in enumerate(learner.term_features_):
-        if len(features) == 1 and learner.feature_names_in_[features[0]] in RISING:
+        rising = len(features) == 1 and learner.feature_names_in_[features[0]] in RISING
+        if rising and min(learner.bin_weights_[at][1:-1], default=0) > 0:
             learner.monotonize(at, increasing=True)
 
 

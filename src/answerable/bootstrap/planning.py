@@ -40,6 +40,7 @@ from answerable.feeds.candidate import Candidate, NoCandidate, propose
 from answerable.feeds.debian import Debian
 from answerable.feeds.proven import ProvenSource
 from answerable.feeds.shock import Shock
+from answerable.feeds.source import Source
 from answerable.feeds.world import World
 from answerable.inventory import dpkg, python
 from answerable.inventory.fleet import Fleet as Hosts
@@ -177,16 +178,22 @@ class Planning:
         for source in own:
             if isinstance(source.source, Debian):
                 names = list(source.source.pending(versions, clock()))
-        now = clock()
-        problems = self.lookout.problems(now)
-        gather = None if problems else self.lookout.gather(now, ruling)
-        found = NoCandidate(feed, problems) if problems else propose(feed, own, names, now, gather)
+        found = self._propose(feed, own, names, ruling)
         if isinstance(found, NoCandidate):
             why = "; ".join(f"{p.source} is {p.state}: {p.detail}" for p in found.problems)
             raise NotAgreed(f"the feed `{feed}` gives no candidate: {why}")
         place = self.party.directory / "candidates" / found.sha256
         write_private(place, found.text.encode())
         return found
+
+    def _propose(
+        self, feed: str, own: Sequence[Source], names: Sequence[str], ruling: Ruling
+    ) -> Candidate | NoCandidate:
+        now = clock()
+        if problems := self.lookout.problems(now):
+            return NoCandidate(feed, problems)
+        gather, world = self.lookout.gather(now, ruling), self.lookout.origin()
+        return propose(feed, own, names, now, gather, world)
 
     def sources(self, feed: str) -> Sequence[ProvenSource]:
         """Give a feed's own sources."""

@@ -22,7 +22,7 @@ from answerable.feeds.attest import Own
 from answerable.feeds.candidate import Candidate, Problem
 from answerable.feeds.facts import Fact
 from answerable.feeds.shock import Shock
-from answerable.feeds.source import State, Unusable
+from answerable.feeds.source import Origin, State, Unusable
 from answerable.feeds.sync import Kept
 from answerable.feeds.world import World, Worlds
 
@@ -108,6 +108,13 @@ class Lookout:
             Unusable: as `newest`.
         """
         return partial(_gather, self.newest(), at, ruling) if self.looks else None
+
+    def origin(self) -> tuple[Origin, ...]:
+        """Name the newest world as what a candidate was made from; raises as `newest`."""
+        if not self.looks:
+            return ()
+        world = self.newest()
+        return (Origin("world", world.root, world.time, 0),)
 
     def shocks(self, feed: str, released: int) -> tuple[Shock, ...]:
         """Say why people should look before anything of a feed is released by machines.

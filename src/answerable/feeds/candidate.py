@@ -146,11 +146,13 @@ def propose(
     packages: Iterable[str],
     now: int,
     gather: Gather | None = None,
+    world: tuple[Origin, ...] = (),
 ) -> Candidate | NoCandidate:
     """Ask every source about these packages and normalise what they say.
 
     Args:
         gather: gives what is believed about facts; none where no world is kept.
+        world: that world, so that what was believed can be replayed.
     """
     asked = tuple(sorted(set(packages)))
     collected, problems = collect_all(sources, asked, now)
@@ -162,7 +164,7 @@ def propose(
         return NoCandidate(feed, problems)
     return Candidate(
         feed, asked, tuple(facts[text] for text in sorted(facts)),
-        tuple(origin for each in collected for origin in each.origins),
+        (*(origin for each in collected for origin in each.origins), *world),
         tuple(relation for each in collected for relation in each.relations),
         {_leaf(bound): bound.introduced for each in collected for bound in each.bounds},
         tuple(gap for each in collected for gap in each.gaps),

@@ -22,7 +22,7 @@ open the snapshot of that day.
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -32,13 +32,12 @@ import duckdb
 from answerable.feeds.publication import TEXT, plain
 from answerable.feeds.rows import Claim, Range, Row
 from answerable.feeds.source import State, Unusable
+from answerable.kernel.errors import Unavailable
 
-Unreadable = duckdb.Error
-"""A table that is none, although its bytes hash right."""
 ROWS = 50_000_000
 """Most rows of one snapshot."""
-MEMORY = "1GB"
-"""What DuckDB may use before it writes to disk."""
+MEMORY = "2GB"
+"""What DuckDB may use; while it writes a snapshot, it goes on to disk then."""
 BATCH = 10_000
 """Rows fetched at once."""
 STRICT = (
@@ -65,6 +64,10 @@ _SAME = {
 _SPAN = ("channel", "advisory", "ecosystem", "package", "level", "introduced", "fixed", "last")
 """What a range is about; one that is stated again about the same was not lost."""
 _spell = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Unreadable(Unavailable):
+    """A table that cannot be read or written: it is none, or memory or disk ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,19 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _open(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+@contextmanager
+def _opened(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty database in memory; it writes to no other folder than `spill`, if to any."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": "1", "memory_limit": MEMORY, "preserve_insertion_order": "true",
         "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
+        "temp_directory": str(spill or ""),
     }  # fmt: skip
-    database = duckdb.connect(":memory:", config=config)
-    if folder is not None:
-        database.execute(f"SET temp_directory = {_quoted(folder / 'spill')}")
-    return database
+    try:
+        with closing(duckdb.connect(":memory:", config=config)) as database:
+            yield database
+    except duckdb.Error as error:
+        raise Unreadable(f"a table of the world: {str(error)[:500]}; sync again") from error
 
 
 class Staging:
@@ -182,7 +189,7 @@ def write(staged: Staging, before: Path | None, out: Path, now: int, cleared: in
         cleared: what was gone by then is settled.
     """
     staged.close()
-    with closing(_open(staged.folder)) as database:
+    with _opened(staged.folder / "spill") as database:
         staged.load(database)
         for name in NAMES:
             old = f"CREATE TABLE old_{name} AS SELECT * FROM "
@@ -256,7 +263,7 @@ def _read(
 
 def every(folder: Path, *names: str) -> Iterator[tuple[Any, ...]]:
     """Give each row of these tables in its order: the table's name, then its columns."""
-    with closing(_open()) as database:
+    with _opened() as database:
         for name in names:
             question = f"SELECT $name, {_list(_COLUMNS[name])} FROM read_parquet($file)"
             yield from _read(
@@ -298,7 +305,7 @@ def claims(
     if names is not None:
         about += "AND field IN (SELECT unnest($names)) "
         given["names"] = sorted(names)
-    with closing(_open()) as database:
+    with _opened() as database:
         _views(database, folder)
         every_column = _list(_COLUMNS["claims_past"])
         for *row, document, seen, gone in _read(
@@ -312,7 +319,7 @@ def claims(
 
 def ranges(folder: Path, packages: Collection[str], at: int) -> Iterator[Stated]:
     """Give the ranges about packages of these names, as they were known at POSIX second `at`."""
-    with closing(_open()) as database:
+    with _opened() as database:
         _views(database, folder)
         every_column = _list(_COLUMNS["ranges_past"])
         for *row, document, seen, gone in _read(
@@ -328,7 +335,7 @@ def ranges(folder: Path, packages: Collection[str], at: int) -> Iterator[Stated]
 
 def flows(before: Path, after: Path) -> list[Flow]:
     """Compare how many flaws or advisories each channel speaks of, in two snapshots."""
-    with closing(_open()) as database:
+    with _opened() as database:
         _views(database, before, "old_")
         _views(database, after)
         found: list[tuple[Any, ...]] = []
@@ -348,7 +355,7 @@ def flows(before: Path, after: Path) -> list[Flow]:
 
 def counts(folder: Path) -> dict[tuple[str, str], int]:
     """Count the flaws or advisories that each (table, channel) speaks of now."""
-    with closing(_open()) as database:
+    with _opened() as database:
         _views(database, folder)
         found: dict[tuple[str, str], int] = {}
         for table, subject in (("claims", "subject"), ("ranges", "advisory")):
@@ -367,7 +374,7 @@ def pairs(
 
     Where a channel gives a flaw several values of one field, the last by their bytes counts.
     """
-    with closing(_open()) as database:
+    with _opened() as database:
         _views(database, before, "old_")
         _views(database, after)
         one = "SELECT channel, field, subject, max(value) AS value"
@@ -383,7 +390,7 @@ def pairs(
 
 def values(folder: Path, names: Collection[str]) -> Iterator[tuple[str, str, str, int]]:
     """Give (channel, field, value, how many flaws) of these fields."""
-    with closing(_open()) as database:
+    with _opened() as database:
         _views(database, folder)
         yield from _read(
             database,

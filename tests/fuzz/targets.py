@@ -34,7 +34,19 @@ from answerable.host.driver import ArtefactDiffers, Package
 from answerable.host.files import HomeUnavailable
 from answerable.host.service import ServiceFailed
 from answerable.host.settings import read_settings
-from answerable.inventory import dpkg, python
+from answerable.inventory import (
+    apk,
+    cmdb,
+    cyclonedx,
+    dpkg,
+    image,
+    purl,
+    python,
+    rpm,
+    rpmdb,
+    spdx,
+    system,
+)
 from answerable.inventory.installed import Unreadable
 from answerable.kernel import checkpoint, condition, fold, fresh, note, order, sshsig, statement
 from answerable.kernel.canon import decode, encode, read, unhex
@@ -63,10 +75,18 @@ from tests.feeds.test_changelog import LOG
 from tests.feeds.test_pypi import GOOD as WHEEL_NAME
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
+from tests.inventory import images, test_cmdb, test_signed, test_tar
+from tests.inventory.generated import sample
+from tests.inventory.rpms import BLOBS, ndb
+from tests.inventory.test_apk import INSTALLED as APK
 from tests.inventory.test_dpkg import STATUS
+from tests.inventory.test_image import DEBIAN
+from tests.inventory.test_rpmdb import BDB
 from tests.ledger.fleet import BODIES, OWNERS, said
 
 Run = Callable[[bytes, Path], object]
+CYCLONEDX = [sample("syft-deb.cdx.xml"), sample("trivy-deb.cdx.json")]
+SPDX = [sample(f"trivy-deb.spdx{form}") for form in ("", ".json")]
 PAIRS = LAW.guards["witness"]
 
 
@@ -380,6 +400,30 @@ PUBLICATIONS = [
     Target("archive", _members, [test_unpacked.ZIP, test_unpacked.TAR], (Unusable,)),
     Target("CVSS vector", _texts(cvss.tenths), test_cvss.VECTORS, ()),
 ]
+
+
+def _image(data: bytes, folder: Path) -> None:
+    system.read(image.open_image(_file(data, folder, "image.tar")).files, "debian:12")
+
+
+def _sqlite(data: bytes, _folder: Path) -> None:
+    list(rpmdb.sqlite_blobs(data, b""))
+
+
+INVENTORIES = [
+    Target("CycloneDX", _bytes(cyclonedx.read), CYCLONEDX, (Unreadable,)),
+    Target("SPDX", _bytes(spdx.read), SPDX, (Unreadable,)),
+    Target("package URL", _texts(purl.package), [b"pkg:deb/debian/x@1?distro=debian-12"], ()),
+    Target("CMDB", _bytes(cmdb.read), [test_cmdb.CSV, test_cmdb.JSON], (Unreadable,)),
+    Target("apk database", _bytes(lambda d: apk.read(d, "alpine:3")), [APK], (Unreadable,)),
+    Target("rpm header", _bytes(lambda d: list(rpm.read(d, "almalinux:9"))), BLOBS, (Unreadable,)),
+    Target("rpmdb.sqlite", _sqlite, [sample("rpmdb.sqlite.xz")], (Unreadable,), costly=True),
+    Target("Packages.db", _bytes(lambda d: list(rpmdb.ndb_blobs(d))), [ndb(BLOBS)], (Unreadable,)),
+    Target("Packages of rpm", _bytes(lambda d: list(rpmdb.bdb_blobs(d))), [BDB], (Unreadable,)),
+    Target("tar", _bytes(test_tar.listed), [test_tar.GOOD], (Unreadable,)),
+    Target("image", _image, [images.saved(images.tar(*DEBIAN))], (Unreadable,)),
+    Target("inventory, signed", _bytes(test_signed.opened), [test_signed.GOOD]),
+]
 HOSTS = [
     Target("bundle list", _listed, [seeds.LISTED_BUNDLES], (HttpUnavailable,)),
     Target("settings", _settings, _json(seeds.SETTINGS), (HomeUnavailable, ServiceFailed)),
@@ -413,5 +457,5 @@ OTHERS = [
     Target("charter in YAML", _rules, [seeds.yaml(CHARTER)], (NotConfigured, NotWritten, Refused)),
     Target("authorization in YAML", _policy, [seeds.yaml(POLICY)], (NotConfigured, NotWritten)),
 ]
-TABLE = [*KERNEL, *LOGS, *GUARDS, *FEEDS, *PUBLICATIONS, *MIRRORS, *HOSTS, *OTHERS]
+TABLE = [*KERNEL, *LOGS, *GUARDS, *FEEDS, *PUBLICATIONS, *MIRRORS, *INVENTORIES, *HOSTS, *OTHERS]
 """Every target."""

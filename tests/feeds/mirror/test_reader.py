@@ -1,6 +1,8 @@
 """A reader believes what enough persons signed last, and nothing that a mirror can do to it."""
 
 import contextlib
+import hashlib
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +12,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from securesystemslib.exceptions import FormatError
+from securesystemslib.formats import encode_canonical
 from tuf.api.metadata import DelegatedRole, Delegations, TargetFile
 
 from answerable.feeds.mirror import reader
 from answerable.feeds.mirror.people import tuf_key
+from answerable.feeds.mirror.writer import _Hand
 from answerable.feeds.source import State, Unusable
+from answerable.kernel.canon import Json
 from tests.feeds.fakes import MemoryFetch
 from tests.feeds.mirror import stock
 from tests.feeds.mirror.publisher import (
@@ -31,7 +37,7 @@ from tests.feeds.mirror.publisher import (
     roster,
     write,
 )
-from tests.kernel.near import near_bytes
+from tests.kernel.near import near_bytes, near_value
 
 LATER = NOW + DAY
 ONE, TWO = "a" * 64, "b" * 64
@@ -395,3 +401,39 @@ def test_any_bytes_are_refused_or_read(name: str, data: st.DataObject) -> None:
     served = data.draw(near_bytes(files.get(path, root)) | st.binary(max_size=300))
     with contextlib.suppress(Unusable):
         reader.follow(MemoryFetch({**files, path: served}), {"root": root}, NOW)
+
+
+def _resigned(role: str, signed: Json) -> bytes:
+    """Sign anything at all with the right keys, whether or not a library would."""
+    signers = both(SERVER) if role in ("timestamp", "snapshot") else both("dana", "lee")
+    payload = encode_canonical(signed)
+    assert isinstance(payload, str)
+    made = [_Hand(signer).sign(payload.encode()) for signer in signers]
+    rows = [{"keyid": each.keyid, "sig": each.signature} for each in made]
+    return json.dumps({"signatures": rows, "signed": signed}).encode()
+
+
+@pytest.mark.fuzz
+@given(st.sampled_from(["root", "timestamp", "snapshot", "targets"]), st.data())
+def test_what_insiders_sign_is_refused_or_read(role: str, data: st.DataObject) -> None:
+    """Enough keys over any content cause `Unusable` and nothing else."""
+    root, files = seed()
+    path = "metadata/timestamp.json" if role == "timestamp" else f"metadata/1.{role}.json"
+    signed = data.draw(near_value(json.loads(files[path])["signed"]))
+    if role == "root" and isinstance(signed, dict):
+        path, signed = "metadata/2.root.json", {**signed, "version": 2}
+    try:
+        served = {**files, path: _resigned(role, signed)}
+    except FormatError:  # what cannot be spelled cannot be signed
+        return
+    if role in ("snapshot", "targets"):
+        for above in ("snapshot", "timestamp")[role == "snapshot" :]:
+            own = "metadata/timestamp.json" if above == "timestamp" else "metadata/1.snapshot.json"
+            metadata = json.loads(served[own])["signed"]
+            (name,) = metadata["meta"]
+            digest = hashlib.sha256(served[path]).hexdigest()
+            metadata["meta"][name] |= {"length": len(served[path]), "hashes": {"sha256": digest}}
+            served[own], path = _resigned(above, metadata), own
+    with contextlib.suppress(Unusable):
+        published = reader.follow(MemoryFetch(served), {"root": root}, NOW)
+        assert published.versions["targets"] >= 1

@@ -65,10 +65,10 @@ def check_root(root: Root, source: str) -> None:
     keys = root.keys
     _demand(root.consistent_snapshot and root.roles.keys() == TOP_LEVEL_ROLE_NAMES, 1, source)
     material = {keyid: _material(key, source) for keyid, key in keys.items()}
-    owned = Counter((key.unrecognized_fields.get(HOLDER), key.keytype) for key in keys.values())
-    holders = {holder for holder, _ in owned}
+    holders = [key.unrecognized_fields.get(HOLDER) for key in keys.values()]
     _demand(all(conforms(holder, "id") for holder in holders), 3, source)
-    _demand(set(owned.values()) <= {1} and len(owned) == EACH * len(holders), 3, source)
+    owned = {(key.unrecognized_fields[HOLDER], key.keytype) for key in keys.values()}
+    _demand(len(owned) == len(keys) == EACH * len(set(holders)), 3, source)
     _demand(len(set(material.values())) == len(material), 4, source)
     for name, role in root.roles.items():
         _demand(set(role.keyids) <= keys.keys(), 5, source)

@@ -19,6 +19,8 @@ from answerable.feeds.world import World, Worlds
 
 Progress = Callable[[str, int], None]
 EVERY = 1_000
+FEW = 10_000
+"""Below so many examples a second process costs more than it saves."""
 
 
 def gather(home: Path, recipe: Recipe, progress: Progress) -> Prepared:
@@ -62,7 +64,7 @@ def fit(data: Prepared, progress: Progress) -> tuple[Model, str]:
         Untrainable: without the extra, or without exploited flaws.
     """
     progress(f"train on {len(data.rows)} flaws", 0)
-    return training.fit(data, jobs=2)
+    return training.fit(data, jobs=1 if len(data.rows) < FEW else 2)
 
 
 def golden(home: Path, since: int, until: int, progress: Progress) -> Golden:

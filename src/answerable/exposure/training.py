@@ -88,8 +88,9 @@ def fit(prepared: Prepared, jobs: int = 1) -> tuple[Model, str]:
             random_state=recipe.seed, n_jobs=jobs,
         )  # fmt: skip
     with warnings.catch_warnings():
-        # It warns that its own charts leave out what was not said; the model's file does not.
-        warnings.simplefilter("ignore", UserWarning)
+        # It warns of what was not said: that its own charts leave it out, that nothing was said
+        # at all. The model's file has a place for that.
+        warnings.simplefilter("ignore")
         learner.fit(frame, [int(end) for end in ends])
     _rise(learner)
     manifest = prepared.text(f"interpret-core {version('interpret-core')}")

@@ -13,6 +13,7 @@ from answerable.feeds.publication import time_of
 from answerable.feeds.rows import Claim
 from answerable.feeds.source import State, Unusable
 from tests.feeds.documents import CURL, FLASK, VECTOR, claims, ranges, read
+from tests.feeds.test_unpacked import zipped
 
 ADAPTER = OsvExport("osv/x", ("all.zip",))
 Json = Any
@@ -162,6 +163,13 @@ def test_urgency_is_the_publisher_s_word_else_its_score(
     (record if where == "record" else record["affected"][0]).update(said)
     (row,) = ranges(read(ADAPTER, json.dumps(record).encode(), tmp_path)[0])
     assert row.urgency == urgency
+
+
+def test_a_repository_s_own_files_are_no_records(tmp_path: Path) -> None:
+    """GitHub's archive of its advisories holds settings as well."""
+    record = json.dumps(FLASK).encode()
+    files = {"db-main/advisories/GHSA.json": record, "db-main/.github/x.json": b"{}"}
+    assert read(ADAPTER, zipped(files), tmp_path) == read(ADAPTER, record, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ from answerable.feeds.publication import (
 )
 from answerable.feeds.rows import Claim, Field, Level, Range, Row
 from answerable.feeds.source import MIB
-from answerable.feeds.values import values
+from answerable.feeds.values import named
 from answerable.host import versions
 from answerable.kernel.errors import Refused
 
@@ -106,7 +106,9 @@ class OsvExport:
 
     def _rows(self, file: Path, source: str) -> Reading:
         newest = 0
-        for number, record in enumerate(values(file, source), 1):
+        for number, (member, record) in enumerate(named(file, source), 1):
+            if any(part.startswith(".") for part in member.split("/")):
+                continue  # a repository's own files, such as `.github/..`
             name = record.get("id", number) if isinstance(record, dict) else number
             with well_formed(source, name):
                 modified = time_of(record.get("modified"))

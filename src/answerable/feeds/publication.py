@@ -150,9 +150,12 @@ def is_cve(name: object) -> bool:
 def plain(value: object, limit: int = LINE) -> str:
     """Give untrusted text cut to length; what steers a terminal or turns text round is replaced.
 
-    Anything but text gives the empty text.
+    What is at most `LINE` long is one line. Anything but text gives the empty text.
     """
-    return _CONTROL.sub("\ufffd", value[:limit]).strip() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    text = _CONTROL.sub("\ufffd", value[:limit])
+    return " ".join(text.split()) if limit <= LINE else text.strip()
 
 
 def word(value: object) -> str:

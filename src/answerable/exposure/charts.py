@@ -23,7 +23,7 @@ from answerable.exposure.rank import TIMELINE, Ranked, Reason
 
 ROWS = 40
 """Most rows of a heat map before it shows zones instead of hosts; most bars of a chart."""
-LENGTH = 34
+LENGTH = 42
 """Longest label, characters."""
 INK, PAPER, FAINT = "#1a1a1a", "#ffffff", "#6b6b6b"
 _EMPTY, _LIGHT, _DARK = (0xF3, 0xF3, 0xF3), (0xFD, 0xE0, 0xC5), (0x8B, 0x1E, 0x3F)
@@ -31,7 +31,9 @@ _BARS = ("#8b1e3f", "#3c6997", "#5b8c5a", "#c98c2b", "#6c5b7b", "#8c8c8c")
 _KINDS = ("BOD 26-04", "exploitation", "EPSS", "model", "severity", "place")
 _TITLES = {"FSU": "on upgrade", "60D": "60 days", "14D": "14 days", "3D": "3 days",
            "3DF": "3 days + forensics"}  # fmt: skip
-_LINE, _LEFT, _TOP, _CELL, _BAR = 22, 270, 74, 118, 560
+_LINE, _LEFT, _TOP, _CELL, _BAR = 22, 320, 74, 118, 560
+_STEP = 3_000
+"""Points' worth of bar that a step of the timeline has; more than parts within one differ by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +180,12 @@ def ranking(rows: Sequence[Ranked], by: str) -> Picture:
 
 
 def _length(one: Ranked) -> int:
-    """Give a bar's length: each timeline counts as much as all points within one may."""
     return sum(_points(reason) for reason in one.reasons)
 
 
 def _points(reason: Reason) -> int:
-    return reason.points // (TIMELINE // 1000) if _kind(reason) == 0 else reason.points
+    """Give a part's length: a step of the timeline is drawn shorter than it counts."""
+    return reason.points * _STEP // TIMELINE if _kind(reason) == 0 else reason.points
 
 
 def _kind(reason: Reason) -> int:

@@ -153,5 +153,6 @@ def test_a_candidate_is_published_as_a_file(
 def test_failures_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """What is missing is named, with what to do about it."""
     assert "trust" in _fails(capsys, "import", "inside", "repo", "--into", "in")
+    assert "trust" in _fails(capsys, "status", "inside", "--from", "repo", "--name", "berlin")
     told = _fails(capsys, "sign", "repo", "root", "--key", "k", "--digest", "0")
     assert "cannot read the key" in told

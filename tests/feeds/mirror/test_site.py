@@ -122,6 +122,16 @@ def test_a_file_that_is_not_the_signed_one(
     assert _files(tmp_path / "in") == {}
 
 
+def test_a_swapped_file_is_not_packed(publisher: Publisher, site: Site, tmp_path: Path) -> None:
+    """A stick is not carried before what is on it was checked."""
+    served = publisher.served()
+    path = next(path for path in served if path.endswith("ranges.parquet"))
+    served[path] = served[path].replace(b"r", b"R")
+    with pytest.raises(Unusable, match="forged"):
+        site.pack(MemoryFetch(served), tmp_path / "x.crate", NOW)
+    assert not list(tmp_path.glob("*crate*"))
+
+
 class _Endless(MemoryFetch):
     asked = 0
 

@@ -169,6 +169,8 @@ def _head(root: Metadata[Root], timestamp: Metadata[Timestamp]) -> Head:
 
 
 def _follow_root(fetch: Fetch, kept: Kept, now: int) -> Metadata[Root]:
+    if "root" not in kept:
+        raise Unusable(State.MISSING, "trusted root", "no root yet: see `feed mirror trust`")
     root = read_root(kept["root"], "the root that is trusted")
     for _ in range(ROOTS):
         number = root.signed.version + 1

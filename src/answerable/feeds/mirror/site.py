@@ -97,10 +97,8 @@ class Site:
         """Read what is published.
 
         Raises:
-            Unusable: `missing` if no root is trusted yet; else as reader.py says.
+            Unusable: as reader.py says.
         """
-        if "root" not in self.trusted:
-            raise Unusable(State.MISSING, str(self.folder), "no root yet: see `feed mirror trust`")
         return follow(fetch, self.trusted, now)
 
     def take(self, fetch: Fetch, into: Path, now: int) -> Published:
@@ -131,9 +129,13 @@ class Site:
         beside = crate.with_name(f".{crate.name}.unread")
         try:
             pack(beside, fetch, documents(fetch, published))
-            again = follow(Crate(beside), dict(self.trusted), now)
-            if again != published:
+            packed = Crate(beside)
+            if follow(packed, dict(self.trusted), now) != published:
                 raise Unusable(State.MIXED, fetch.place, "it changed meanwhile; export again")
+            for file in published.files:
+                if _sha256(packed.stream(file.place, file.length)) != file.sha256:
+                    told = f"its bytes do not hash to `{file.sha256}`"
+                    raise Unusable(State.FORGED, f"{fetch.place}/{file.place}", told)
             beside.replace(crate)
         finally:
             beside.unlink(missing_ok=True)
@@ -161,8 +163,12 @@ def _last_comes_last(file: File) -> tuple[bool, str]:
 def _is(place: Path, file: File) -> bool:
     if not place.is_file() or place.stat().st_size != file.length:
         return False
-    digest = hashlib.sha256()
     with place.open("rb") as opened:
-        while piece := opened.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest() == file.sha256
+        return _sha256(iter(lambda: opened.read(PIECE), b"")) == file.sha256
+
+
+def _sha256(pieces: Iterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()

@@ -60,7 +60,7 @@ PHRASES: Mapping[str, str] = {
     "disclosure": r"information disclosure|sensitive information|information leak",
     "credentials": r"hard-?coded|default (password|credentials?)|credentials?|passwords?",
     "wild": r"in the wild|actively exploited|been exploited|limited, targeted",
-    "crafted": r"(specially|maliciously)? ?crafted",
+    "crafted": r"crafted",
     "device": r"firmware|routers?|cameras?|nas|dvr|nvr|modems?",
     "edge": r"vpn|gateways?|firewalls?|fortios|pan-os|appliances?|adc",
     "windows": r"windows|microsoft",
@@ -73,9 +73,10 @@ PHRASES: Mapping[str, str] = {
     "php": r"\.php|php|codeastro|sourcecodester|phpgurukul",
 }
 """Whole words that are searched for: `fortios` is no `ios`, which a model once took it for."""
-_PHRASES = {
-    name: re.compile(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])") for name, words in PHRASES.items()
-}
+# Whether a word begins here is looked at afterwards: a pattern that begins with a look behind is
+# tried at every character.
+_PHRASES = {name: re.compile(rf"(?:{words})(?![a-z0-9])") for name, words in PHRASES.items()}
+_INSIDE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _CVE = re.compile(r"CVE-(\d{4})-\d{4,19}")
 _ODD = re.compile(r"[^\w .,+&/:@-]")
 
@@ -143,8 +144,15 @@ def features(flaw: Flaw, listings: Listings) -> dict[str, Value]:
         "words": len(text.split()) if flaw.description else None,
         "lag": _lag(flaw),
         **{f"cwe_{cwe}": int(f"CWE-{cwe}" in named) if named else None for cwe in CWES},
-        **{f"says_{name}": int(bool(found.search(text))) for name, found in _PHRASES.items()},
+        **{f"says_{name}": int(_holds(found, text)) for name, found in _PHRASES.items()},
     }
+
+
+def _holds(phrase: re.Pattern[str], text: str) -> bool:
+    found = phrase.search(text)
+    while found and found.start() and text[found.start() - 1] in _INSIDE:
+        found = phrase.search(text, found.start() + 1)
+    return found is not None
 
 
 def _lag(flaw: Flaw) -> Value:

@@ -1,18 +1,36 @@
 """Worlds: the same bytes from the same documents, and nothing strict disappears from them."""
 
+import contextlib
 import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
 
 from answerable.feeds import tables
 from answerable.feeds.rows import Claim, Range, Row
 from answerable.feeds.source import State, Unusable
 from answerable.feeds.sync import Kept
 from answerable.feeds.world import FILES, World, Worlds, open_world, verify
-from tests.feeds.worlds import CRITICAL, DAY, MEDIUM, NOON, Given, claim, document, given, span
+from tests.feeds.mangle import mangled
+from tests.feeds.worlds import (
+    CRITICAL,
+    DAY,
+    DOCUMENTS,
+    MEDIUM,
+    NOON,
+    Given,
+    claim,
+    document,
+    given,
+    laid_out,
+    manifest_of,
+    span,
+)
 
 KEV = document("kev", [claim("kev"), claim("kev", "CVE-2024-0002")])
 NVD = document("nvd", [claim("nvd", field="cvss", value=CRITICAL), claim("nvd")], NOON + 5)
@@ -304,3 +322,19 @@ def test_many_rows_have_the_root_of_one_tree(
 def test_kept_is_what_a_sync_gives() -> None:
     """The fake document has every field of the real one."""
     assert isinstance(KEV[0], Kept)
+
+
+@pytest.mark.fuzz
+@examples(st.binary(max_size=300) | mangled(manifest_of()))
+def test_any_manifest_is_read_or_unusable(data: bytes) -> None:
+    """Untrusted bytes cause `Unusable` and nothing else."""
+    with TemporaryDirectory() as folder, contextlib.suppress(Unusable):
+        open_world(laid_out(Path(folder), manifest=data or b"{}"))
+
+
+@pytest.mark.fuzz
+@examples(st.binary(max_size=300) | mangled(DOCUMENTS))
+def test_any_list_of_documents_is_read_or_unusable(data: bytes) -> None:
+    """Also where the manifest has its hash in order."""
+    with TemporaryDirectory() as folder, contextlib.suppress(Unusable):
+        open_world(laid_out(Path(folder), data))

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from pathlib import Path
 
 from answerable.feeds.rows import Claim, Range, Row
 from answerable.feeds.sync import Kept
+from answerable.feeds.world import FILES
+from answerable.kernel.canon import encode
 
 NOON = 1_795_305_600
 DAY = 86_400
@@ -51,3 +54,30 @@ def span(
         channel, advisory, ecosystem, package, "binary", status, introduced, fixed, "", cves,  # type: ignore[arg-type]
         urgency, 1_700_000_000, modified, withdrawn,
     )  # fmt: skip
+
+
+def laid_out(folder: Path, documents: bytes = b"[]", manifest: bytes = b"") -> Path:
+    """Lay out a world with empty tables, whose manifest has every hash in order unless given."""
+    files = {name: documents if name == "documents.json" else b"" for name in FILES}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (folder / "manifest.json").write_bytes(manifest or manifest_of(documents))
+    return folder
+
+
+def manifest_of(documents: bytes = b"[]") -> bytes:
+    """Give the manifest of such a world."""
+    files = {
+        name: {"sha256": sha256(data).hexdigest(), "size": len(data)}
+        for name, data in {**dict.fromkeys(FILES, b""), "documents.json": documents}.items()
+    }
+    past = [{"since": NOON, "fresh": [["claims", "kev", 3]], "means": [["kev", "exploited", 7]]}]
+    body = {"format": 1, "time": NOON, "previous": "", "cleared": 0, "root": "ab" * 32, "size": 9,
+            "made_by": "x", "past": past, "files": files}  # fmt: skip
+    return encode(body).encode()
+
+
+DOCUMENTS = encode([
+    {"path": "kev.json", "publication": "kev", "published": NOON, "rows": 2, "seen": NOON,
+     "sha256": "cd" * 32, "size": 99},
+]).encode()  # fmt: skip

@@ -17,7 +17,17 @@ from answerable.changes import plan
 from answerable.cli.charter import load_yaml
 from answerable.config import NotConfigured
 from answerable.demo.scenes.founding import CHARTER, POLICY
-from answerable.feeds import candidate, changelog, cvss, deb, facts, inrelease, packages, pypi
+from answerable.feeds import (
+    candidate,
+    changelog,
+    cvss,
+    deb,
+    facts,
+    inrelease,
+    packages,
+    pypi,
+    world,
+)
 from answerable.feeds import unpacked as archives
 from answerable.feeds.csaf import Csaf
 from answerable.feeds.curated import Curated
@@ -73,6 +83,7 @@ from tests.feeds.fakes import MemoryFetch
 from tests.feeds.mirror import publisher, test_crate, test_reader
 from tests.feeds.test_changelog import LOG
 from tests.feeds.test_pypi import GOOD as WHEEL_NAME
+from tests.feeds.worlds import DOCUMENTS, laid_out, manifest_of
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
 from tests.inventory import images, test_cmdb, test_signed, test_tar
@@ -227,6 +238,14 @@ def _roster(data: bytes, folder: Path) -> None:
     writer.Repository(folder).draft_root(writer.read_roster(data), publisher.NOW)
 
 
+def _world(data: bytes, folder: Path) -> None:
+    world.open_world(laid_out(folder, manifest=data or b"{}"))
+
+
+def _world_documents(data: bytes, folder: Path) -> None:
+    world.open_world(laid_out(folder, data))
+
+
 def _texts(parse: Callable[[str], object]) -> Run:
     return lambda data, _folder: parse(_text(data))
 
@@ -345,6 +364,8 @@ FEEDS = [
         (Unusable,),
     ),
     Target("candidate", _bytes(candidate.read), [seeds.CANDIDATE], (Unusable,)),
+    Target("world manifest", _world, [manifest_of()], (Unusable,)),
+    Target("world documents", _world_documents, [DOCUMENTS], (Unusable,)),
     Target("fact", _texts(facts.read), [text.encode() for text in seeds.FACTS]),
     Target("wheel name", _texts(pypi.wheel), [WHEEL_NAME.encode()], ()),
 ]

@@ -83,6 +83,7 @@ def test_two_systems_leave_none_to_assume() -> None:
         b"<bom xmlns='http://cyclonedx.org/schema/bom/1.6'>" + b"<a>" * 1000,
         sample("syft-deb.cdx.json")[:-400],
         XML[:-400],
+        XML.decode().encode("utf-16"),
     ],
 )
 def test_what_is_no_document_is_unreadable(data: bytes) -> None:
@@ -96,6 +97,12 @@ def test_entities_are_refused() -> None:
     bomb = b'<!DOCTYPE bom [<!ENTITY a "haha">]>' + XML.partition(b"?>")[2]
     with pytest.raises(Unreadable, match="document type"):
         read(bomb)
+
+
+@pytest.mark.parametrize("name", [b"TTF-8", b"rot13", b"utf-7"])
+def test_a_declared_encoding_is_not_looked_up(name: bytes) -> None:
+    """A document is read as UTF-8, whatever it calls itself."""
+    assert plain(read(XML.replace(b"UTF-8", name, 1)).packages) == DEBIAN | LOCKED
 
 
 def test_a_name_deep_inside_is_not_the_components() -> None:

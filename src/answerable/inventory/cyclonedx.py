@@ -176,7 +176,8 @@ class _Components:
 
 
 def _xml(data: bytes) -> list[Any]:
-    parser, found = expat.ParserCreate(namespace_separator=" "), _Components()
+    # In UTF-8 whatever it declares: names of encodings reach codecs that are no business of its own.
+    parser, found = expat.ParserCreate("UTF-8", " "), _Components()
     parser.StartDoctypeDeclHandler = _refuse
     parser.StartElementHandler, parser.EndElementHandler = found.start, found.end
     parser.CharacterDataHandler, parser.buffer_text = found.text, True

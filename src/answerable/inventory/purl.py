@@ -89,17 +89,18 @@ def _split(purl: str) -> tuple[str, list[str], str, dict[str, str]]:
     path, _, version = rest.rpartition("@")
     if not path.strip("/"):  # no version; or an npm scope whose `@` should have been encoded
         path, version = rest, ""
-    if "%" in rest:
-        version, parts = unquote(version), [unquote(p) for p in path.split("/") if p]
-    else:
-        parts = [p for p in path.split("/") if p]
-    return head[4:].lower(), parts, version, dict(_query(query)) if query else {}
+    parts = [_plain(part) for part in path.split("/") if part]
+    return head[4:].lower(), parts, _plain(version), dict(_query(query)) if query else {}
+
+
+def _plain(text: str) -> str:
+    return unquote(text) if "%" in text else text
 
 
 @lru_cache(maxsize=4096)
 def _query(query: str) -> tuple[tuple[str, str], ...]:
     pairs = (each.partition("=") for each in query.split("&")[:64])
-    return tuple((key.lower(), unquote(value)) for key, _, value in pairs)
+    return tuple((key.lower(), _plain(value)) for key, _, value in pairs)
 
 
 def _sound(name: str, version: str) -> bool:

@@ -176,7 +176,7 @@ class _Components:
 
 
 def _xml(data: bytes) -> list[Any]:
-    # In UTF-8 whatever it declares: names of encodings reach codecs that are no business of its own.
+    # In UTF-8, whatever it declares: an encoding of its choice would be looked up among all codecs.
     parser, found = expat.ParserCreate("UTF-8", " "), _Components()
     parser.StartDoctypeDeclHandler = _refuse
     parser.StartElementHandler, parser.EndElementHandler = found.start, found.end

@@ -30,6 +30,7 @@ from pathlib import Path
 from struct import pack
 from typing import Any
 
+from answerable.host.__main__ import collect_rarely
 from answerable.host.client import Client
 from answerable.host.follow import SPAN, Follower, tile_path
 from answerable.host.state import LogState
@@ -86,7 +87,8 @@ def percentiles(took: list[float]) -> Row:
 
 
 def one_verdict(count: int) -> Row:
-    """Time `verify` over orders that are permitted."""
+    """Time `verify` over orders that are permitted, with the agent's own settings."""
+    collect_rarely()
     sim = Simulator(charter=_roomy)
     orders: list[Order] = []
     for _ in range(count):

@@ -14,8 +14,7 @@ from hashlib import sha256
 
 from answerable.kernel.errors import demand
 
-HASH = 32
-EMPTY = sha256().digest()
+HASH, EMPTY = 32, sha256().digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:

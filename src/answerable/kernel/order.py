@@ -6,6 +6,7 @@ in their order; `undo` is what reverses them, each change with its own id, risk 
 names an upgrade of the same order and moves exactly its packages exactly back.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -18,10 +19,11 @@ BUNDLE, ORDER, CHANGES = 1_048_576, 262_144, 256
 _MOVE = "name:name from:name to:name sha256:hex "
 
 
+_RISK = ("low", "medium", "high")
+
+
 def _action(kind: str, text: str = "", **more: Json) -> Json:
-    return shape(
-        f"id:id caused_by:id? {text}", type=(kind,), risk=("low", "medium", "high"), **more
-    )
+    return shape(f"id:id caused_by:id? {text}", type=(kind,), risk=_RISK, **more)
 
 
 _SAME = (_action("restart", "unit:id"), _action("health", "check:id"))
@@ -77,6 +79,7 @@ def _moves(change: Json, old: str, new: str) -> list[tuple[str, ...]]:
     return [(ecosystem, p["name"], p[old], p[new]) for p in change.get("packages", ())]
 
 
+@lru_cache(maxsize=1)  # a host asks about one bundle again and again
 def read_bundle(data: bytes) -> Bundle:
     """Take a bundle apart.
 

@@ -4,24 +4,31 @@ Here: the packages of the machine itself, and a folder of publications. What one
 counts in such a list, since nothing but a reader's eye depends on it; what is not said of the
 machine (whether it can be reached from public networks) counts as worse.
 
-A fleet: what the released snapshots say of the hosts, weighed as ranking.py says.
+A fleet: what the released snapshots say of the hosts, weighed as ranking.py says; or everything
+that the newest world says of them, released or not (`everything`), one row for each flaw of each
+package on the hosts of the same zones: a hundred thousand hosts are seconds, and readable.
 """
 
 import socket
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+
+from pyroaring import BitMap
 
 from answerable.bootstrap import feed_folder, ranking
 from answerable.bootstrap.feed_folder import Place
 from answerable.bootstrap.planning import Planning
 from answerable.bootstrap.serve import clock
-from answerable.exposure import beliefs
+from answerable.config import NotConfigured
+from answerable.exposure import beliefs, keys
 from answerable.exposure.applies import Ranges
 from answerable.exposure.explain import model_of
 from answerable.exposure.export import Heading
-from answerable.exposure.keys import key, places
+from answerable.exposure.index import Finding, affected
 from answerable.exposure.match import Exposure
 from answerable.exposure.rank import ALONE, Context, Ranked, rank
 from answerable.feeds import tables
@@ -29,6 +36,7 @@ from answerable.feeds.facts import URGENCIES, Advisory
 from answerable.feeds.rows import Range
 from answerable.feeds.world import World
 from answerable.inventory import release, system
+from answerable.inventory.fleet import Host
 from answerable.inventory.installed import Found, Installed, Unreadable
 from answerable.inventory.tree import Folder
 from answerable.kernel.errors import Refused
@@ -103,7 +111,7 @@ def _exposures(
     names, unordered = set(), []
     for package in installed.packages:
         with suppress(Refused):
-            names |= {place.package for place in places(package)}
+            names |= {place.package for place in keys.places(package)}
     stated = tables.ranges(world.folder, names, now)
     ranges = Ranges(one.row for one in stated if isinstance(one.row, Range))
     exposures: list[Exposure] = []
@@ -123,8 +131,13 @@ def _exposures(
 
 def _by_flaw(
     host: str, package: Installed, rows: Iterable[tuple[Range, tuple[str, ...]]]
-) -> Iterable[Exposure]:
-    """Give one exposure a flaw, whoever names it; the fix is the latest that anybody names."""
+) -> Iterator[Exposure]:
+    for fact in facts(package, rows):
+        yield Exposure(host, frozenset({"here"}), package, fact, "", "", None, None)
+
+
+def facts(package: Installed, rows: Iterable[tuple[Range, tuple[str, ...]]]) -> Iterator[Advisory]:
+    """Give one advisory a flaw, whoever names it; the fix is the latest that anybody names."""
     by_flaw: dict[str, list[Range]] = {}
     for row, flaws in rows:
         for flaw in flaws:
@@ -134,16 +147,15 @@ def _by_flaw(
         top = max(fixes or mine, key=lambda row: _order(package, row.fixed))
         urgency = max((row.urgency for row in mine), key=URGENCIES.index)
         published = min((row.published for row in mine if row.published), default=0)
-        fact = Advisory(
+        yield Advisory(
             top.advisory, package.ecosystem, package.package, package.source, top.fixed, urgency,
             (flaw,), -1, exploited=False, published=published,
         )  # fmt: skip
-        yield Exposure(host, frozenset({"here"}), package, fact, "", "", None, None)
 
 
 def _order(package: Installed, version: str) -> bytes:
     with suppress(Refused):
-        return key(package.ecosystem, version) if version else b""
+        return keys.key(package.ecosystem, version) if version else b""
     return b""
 
 
@@ -157,3 +169,66 @@ def fleet(planning: Planning) -> Listed:
     context, notes = planning.context(found)
     known = tuple(inventory.host for inventory in inventories)
     return Listed(tuple(rank(found, context)), context, known, tuple(unknown), notes)
+
+
+def everything(planning: Planning, progress: Progress) -> Listed:
+    """List what a fleet is exposed to by everything that the newest world says, in groups of hosts.
+
+    A group's row names its first host and how many more there are.
+
+    Raises:
+        NotConfigured: if no world was made.
+        Unavailable: logs, worlds or the store cannot be read.
+    """
+    world = planning.lookout.worlds.newest()
+    if world is None:
+        raise NotConfigured("no world was made: `answerable feed sync` makes one")
+    now = clock()
+    with planning.fleet() as store:
+        hosts = store.hosts(now, planning.silence)
+        packages = {number: package for number, package, _ in store.packages()}
+        names = {place.package for package in packages.values() for place in _places(package)}
+        progress("match", len(packages))
+        stated = tables.ranges(world.folder, names, now)
+        rows = (one.row for one in stated if isinstance(one.row, Range))
+        findings, unordered = affected(store, rows)
+    known = [one for one in hosts if one.state == "known"]
+    found = list(_in_groups(known, packages, findings))
+    progress("rank", len(found))
+    counts: Counter[Advisory] = Counter()
+    for exposure, size in found:
+        counts[exposure.advisory] += size
+    exposures = [exposure for exposure, _ in found]
+    context, notes = planning.context(exposures)
+    left = tuple(f"`{o.row.advisory}` cannot be applied: {o.reason}" for o in unordered)
+    gone = tuple(one.host for one in hosts if one.state == "unknown")
+    ranked = tuple(rank(exposures, context, counts))
+    return Listed(ranked, context, tuple(one.host for one in known), gone, (*notes, *left))
+
+
+def _in_groups(
+    hosts: Iterable[Host], packages: Mapping[int, Installed], findings: Iterable[Finding]
+) -> Iterator[tuple[Exposure, int]]:
+    """Give an exposure, and of how many hosts, for each flaw, package and set of zones."""
+    names: dict[int, str] = {}
+    groups: dict[frozenset[str], BitMap] = {}
+    for one in hosts:
+        names[one.id] = one.host
+        groups.setdefault(one.zones, BitMap()).add(one.id)
+    for number, mine in groupby(findings, key=lambda finding: finding.package):
+        hits, package = list(mine), packages[number]
+        about = list(facts(package, ((hit.row, hit.flaws) for hit in hits)))
+        for zones, members in groups.items():
+            there = hits[0].hosts & members
+            if not there:
+                continue
+            name = names[there.min()]
+            label = f"{name} and {len(there) - 1} more" if len(there) > 1 else name
+            for fact in about:
+                yield Exposure(label, zones, package, fact, "", "", None, None), len(there)
+
+
+def _places(package: Installed) -> Iterable[keys.Place]:
+    with suppress(Refused):
+        return keys.places(package)
+    return ()

@@ -46,6 +46,9 @@ Public = Annotated[
     bool | None,
     typer.Option("--public/--internal", help="whether public networks reach it; else unknown"),
 ]
+Everything = Annotated[
+    bool, typer.Option(help="of a fleet: all that the world says, not only what was released")
+]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="show so many at most; 0: all")]
 Form = Literal["csv", "json", "sarif", "openvex", "heatmap", "ranking"]
 
@@ -59,13 +62,14 @@ def exposure_list(
     root: Root = Path("/"),
     max_age: Age = 0,
     public: Public = None,
+    everything: Everything = False,
     limit: Limit = 0,
     output: Output = "table",
 ) -> None:
     """List exposures, the most urgent first."""
     from answerable.exposure.rank import explain
 
-    found = _listed(directory, feeds, kept, root, max_age, public)
+    found = _listed(directory, feeds, kept, root, max_age, public, everything=everything)
     rows = found.rows[: limit or None]
     if output == "json":
         table([explain(one) for one in rows], COLUMNS, output)
@@ -87,6 +91,7 @@ def exposure_explain(
     root: Root = Path("/"),
     max_age: Age = 0,
     public: Public = None,
+    everything: Everything = False,
     output: Output = "table",
 ) -> None:
     """Say why a flaw ranks as it does: what decided, who says so, what would change it."""
@@ -94,7 +99,7 @@ def exposure_explain(
 
     from answerable.exposure.explain import account, lines
 
-    found = _listed(directory, feeds, kept, root, max_age, public)
+    found = _listed(directory, feeds, kept, root, max_age, public, everything=everything)
     letter = account(cve, host, found.rows, found.context)
     if output == "json":
         typer.echo(json.dumps(letter, indent=1, sort_keys=True))
@@ -116,6 +121,7 @@ def exposure_export(
     root: Root = Path("/"),
     max_age: Age = 0,
     public: Public = None,
+    everything: Everything = False,
 ) -> None:
     """Write exposures for other programs, or draw them."""
     from answerable.config import write_private
@@ -125,7 +131,7 @@ def exposure_export(
     picture = form in ("heatmap", "ranking")
     if picture and out.suffix not in (".svg", ".png"):
         raise typer.BadParameter(f"`{out}` is neither .svg nor .png", param_hint="--out")
-    found = _listed(directory, feeds, kept, root, max_age, public)
+    found = _listed(directory, feeds, kept, root, max_age, public, everything=everything)
     if form == "heatmap":
         data = _painted(heat_map(found.rows, found.hosts, found.unknown), out.suffix)
     elif form == "ranking":
@@ -151,12 +157,19 @@ def _listed(
     root: Path,
     max_age: int,
     public: bool | None,
+    *,
+    everything: bool,
 ) -> "Listed":
+    from answerable.bootstrap.exposure import everything as all_of
     from answerable.bootstrap.exposure import fleet, here
     from answerable.bootstrap.feed_folder import Place
 
     if directory is not None:
-        return fleet(planning_in(directory))
+        planning = planning_in(directory)
+        if not everything:
+            return fleet(planning)
+        with bar() as progress:
+            return all_of(planning, progress)
     cache = kept or Path(typer.get_app_dir("answerable")) / "exposure"
     with bar() as progress:
         return here(Place(feeds, cache, max_age * DAY), progress, public=public, root=root)

@@ -176,10 +176,16 @@ class Ranked:
         return sum(reason.points for reason in self.verdict.reasons)
 
 
-def rank(exposures: Iterable[Exposure], context: Context) -> list[Ranked]:
-    """Put the most urgent exposure first."""
+def rank(
+    exposures: Iterable[Exposure], context: Context, hosts: Mapping[Advisory, int] | None = None
+) -> list[Ranked]:
+    """Put the most urgent exposure first.
+
+    Args:
+        hosts: on how many hosts each advisory is, if exposures stand for several hosts each.
+    """
     rows = list(exposures)
-    return sorted(Ranker(rows, context).rows(rows), key=_place)
+    return sorted(Ranker(rows, context, hosts).rows(rows), key=_place)
 
 
 def _place(ranked: Ranked) -> tuple[int, str, str, str, str]:
@@ -194,10 +200,13 @@ Subject = tuple[Advisory, frozenset[str]]
 class Ranker:
     """Weighs each advisory once for all hosts of the same zones."""
 
-    def __init__(self, exposures: Iterable[Exposure], context: Context) -> None:
-        """Count the hosts of each advisory."""
-        pairs = {(each.advisory, each.host) for each in exposures}
-        self.context, self._hosts = context, Counter(advisory for advisory, _ in pairs)
+    def __init__(
+        self, exposures: Iterable[Exposure], context: Context, hosts: Mapping[Advisory, int] | None
+    ) -> None:
+        """Count the hosts of each advisory, unless they were counted."""
+        pairs = {(each.advisory, each.host) for each in exposures} if hosts is None else ()
+        self.context = context
+        self._hosts: Mapping[Advisory, int] = hosts or Counter(advisory for advisory, _ in pairs)
         self._verdicts: dict[Subject, Verdict] = {}
         self._learned: dict[str, Learned | None] = {}
 

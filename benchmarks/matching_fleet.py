@@ -66,7 +66,8 @@ def write_ranges(folder: Path, rows: list[Range]) -> Path:
     return out
 
 
-def _sound(ecosystem: str, version: str) -> bytes | None:
+def sound(ecosystem: str, version: str) -> bytes | None:
+    """Give a version's key, or nothing if it has none."""
     try:
         return key(ecosystem, version)
     except Refused:
@@ -74,7 +75,7 @@ def _sound(ecosystem: str, version: str) -> bytes | None:
 
 
 def _ladder(ecosystem: str, versions: set[str], chance: random.Random) -> Ladder:
-    keyed = sorted((k, v) for v in versions if (k := _sound(ecosystem, v)) is not None)
+    keyed = sorted((k, v) for v in versions if (k := sound(ecosystem, v)) is not None)
     months = sorted(chance.randrange(MONTHS) for _ in keyed)
     return [(-1 if n == 0 else month, v) for n, (month, (_, v)) in
             enumerate(zip(months, keyed, strict=True))]  # fmt: skip

@@ -21,14 +21,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from answerable.exposure.keys import Place, bounds, places
+from answerable.exposure.keys import Name, bounds, names, read
 from answerable.feeds.rows import Range
+from answerable.host.versions import Read
 from answerable.inventory.installed import Installed
 from answerable.kernel.errors import Refused
 
 What = TypeVar("What")
-Name = tuple[str, str, str]
-"""Ecosystem, level and package."""
 
 
 class Spans(Generic[What]):
@@ -43,10 +42,13 @@ class Spans(Generic[What]):
             spans.sort(key=lambda span: span[0])
         self._found = {name: ([s[0] for s in spans], spans) for name, spans in found.items()}
 
-    def at(self, place: Place) -> list[What]:
-        """Give what holds at a place: low <= key < high."""
-        name, key = (place.ecosystem, str(place.level), place.package), place.key
-        highs, spans = self._found.get(name, ([], []))
+    def at(self, name: Name, version: Read) -> list[What]:
+        """Give what holds for a version of a name: low <= key < high."""
+        known = self._found.get(name)
+        if known is None:
+            return []
+        highs, spans = known
+        key = version[0](version[1])
         return [what for _, low, what in spans[bisect_right(highs, key) :] if low <= key]
 
 
@@ -101,7 +103,11 @@ class Ranges:
         """Give each row that stands for a package, with its flaws.
 
         Raises:
-            Refused: `malformed` if its version has no order.
+            Refused: `malformed` if its version has no order, also where nothing is said of it.
         """
-        found = {id(row): row for place in places(installed) for row in self._spans.at(place)}
-        return list(standing(list(found.values())))
+        found, last, taken = list[Range](), "", None
+        for name, version in names(installed):
+            if taken is None or version != last:
+                last, taken = version, read(name[0], version)
+            found += self._spans.at(name, taken)
+        return list(standing(found)) if found else []

@@ -21,12 +21,11 @@ matched); the streams of RPM modules, which OSV records do not name apart from t
 """
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 from answerable.feeds.rows import Level, Range
 from answerable.host import versions
-from answerable.host.versions import LENGTH, number
+from answerable.host.versions import LENGTH, Form, Read, number
 from answerable.inventory.installed import Installed
 from answerable.kernel.errors import demand
 
@@ -77,7 +76,7 @@ def _apk(found: re.Match[str]) -> bytes:
     return out + b"\5" + number(revision or "0")
 
 
-_FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Callable[[re.Match[str]], bytes]], ...] = (
+_FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Form], ...] = (
     (SEMVER, _SEMVER, _semver),
     (APK, _APK, _apk),
 )
@@ -92,6 +91,12 @@ def key(ecosystem: str, version: str) -> bytes:
     Raises:
         Refused: `malformed` for an ecosystem or a version that is not known.
     """
+    form, found = read(ecosystem, version)
+    return form(found)
+
+
+def read(ecosystem: str, version: str) -> Read:
+    """Take a version apart; its key is made when it is asked for. Raises as `key` does."""
     family = ecosystem.partition(":")[0]
     for families, pattern, form in _FORMS:
         if family in families:
@@ -99,8 +104,12 @@ def key(ecosystem: str, version: str) -> bytes:
             found = pattern.fullmatch(version) if sound else None
             demand(found, "malformed", f"`{version}` is no version of `{ecosystem}`")
             assert found, "just demanded"
-            return form(found)
-    return versions.key(ecosystem, version)
+            return form, found
+    return versions.read(ecosystem, version)
+
+
+Name = tuple[str, Level, str]
+"""Ecosystem, level and package: what something may be said about."""
 
 
 class Place(NamedTuple):
@@ -112,21 +121,27 @@ class Place(NamedTuple):
     key: bytes
 
 
+def names(installed: Installed) -> tuple[tuple[Name, str], ...]:
+    """Give every name under which something may be said about a package, and its version there."""
+    ecosystem, version = installed.ecosystem, installed.source_version or installed.version
+    source = installed.source or installed.package
+    found: tuple[tuple[Name, str], ...] = (
+        ((ecosystem, "binary", installed.package), installed.version),
+        ((ecosystem, "source", source), version),
+    )
+    if "~bpo" in version and ecosystem.startswith("debian:") and ecosystem != UNSTABLE:
+        came_from = (((UNSTABLE, level, name), v) for (_, level, name), v in found)
+        return (*found, *came_from) if _BACKPORT.search(version) else found
+    return found
+
+
 def places(installed: Installed) -> tuple[Place, ...]:
-    """Give every place where something may be said about a package.
+    """Give the names and keys under which a package is looked up.
 
     Raises:
         Refused: `malformed` for a version that has no order.
     """
-    ecosystem, version = installed.ecosystem, installed.source_version or installed.version
-    own, source = key(ecosystem, installed.version), key(ecosystem, version)
-    found = [
-        Place(ecosystem, "binary", installed.package, own),
-        Place(ecosystem, "source", installed.source or installed.package, source),
-    ]
-    if ecosystem.startswith("debian:") and ecosystem != UNSTABLE and _BACKPORT.search(version):
-        found += [Place(UNSTABLE, p.level, p.package, p.key) for p in tuple(found)]
-    return tuple(found)
+    return tuple(Place(*name, key(name[0], version)) for name, version in names(installed))
 
 
 def bounds(row: Range) -> tuple[bytes, bytes]:

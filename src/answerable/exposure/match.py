@@ -13,15 +13,16 @@ an exposure (changes/), how bad it is (rank.py).
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from answerable.exposure.applies import Spans
+from answerable.exposure.keys import Name, key, read, span
 from answerable.feeds.candidate import Candidate
 from answerable.feeds.facts import Advisory, Artefact, leaf
-from answerable.host import versions
 from answerable.inventory.installed import Installed, Inventory
+from answerable.kernel.errors import Refused
 
 
 @dataclass(frozen=True)
@@ -70,31 +71,38 @@ class Matched:
 @lru_cache(maxsize=100_000)
 def order_of(ecosystem: str, version: str) -> bytes:
     """Give a version's key; each distinct version is taken apart once."""
-    return versions.key(ecosystem, version)
+    return key(ecosystem, version)
 
 
 Place = tuple[str, str]
 """Ecosystem and package."""
+Applying = tuple[Advisory, str, str]
+"""An advisory, its leaf hash and its release."""
 
 
 class Known:
     """Released facts, ready to be asked."""
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
-        """Sort the facts of these snapshots by package."""
+        """Take the facts of these snapshots."""
         self.snapshots = tuple(snapshots)
 
     @cached_property
-    def _advisories(self) -> dict[Place, tuple[list[bytes], list[tuple[Advisory, str, str]]]]:
-        found: dict[Place, list[tuple[bytes, Advisory, str, str]]] = {}
-        for snapshot in self.snapshots:
-            for advisory in snapshot.candidate.advisories:
-                order, name = order_of(advisory.ecosystem, advisory.fixed), leaf(advisory).hex()
-                place = (advisory.ecosystem, advisory.package)
-                found.setdefault(place, []).append((order, advisory, name, snapshot.release))
-        for rows in found.values():
-            rows.sort(key=lambda row: (row[0], row[2]))
-        return {at: ([r[0] for r in rows], [r[1:] for r in rows]) for at, rows in found.items()}
+    def _advisories(self) -> Spans[Applying]:
+        rows = [
+            (advisory, leaf(advisory).hex(), snapshot)
+            for snapshot in self.snapshots
+            for advisory in snapshot.candidate.advisories
+        ]
+        return Spans(
+            (
+                (advisory.ecosystem, "binary", advisory.package),
+                *span(advisory.ecosystem, snapshot.candidate.introduced.get(name, ""),
+                      advisory.fixed, ""),
+                (advisory, name, snapshot.release),
+            )
+            for advisory, name, snapshot in sorted(rows, key=lambda row: row[1])
+        )  # fmt: skip
 
     @cached_property
     def _artefacts(self) -> dict[Place, list[Artefact]]:
@@ -106,23 +114,16 @@ class Known:
             rows.sort(key=lambda a: (order_of(a.ecosystem, a.version), a.text), reverse=True)
         return found
 
-    @cached_property
-    def _introduced(self) -> dict[str, str]:
-        hints = (snapshot.candidate.introduced for snapshot in self.snapshots)
-        return {name: version for each in hints for name, version in each.items()}
+    def applying(self, installed: Installed) -> list[Applying]:
+        """Give each that applies to a package as it is.
 
-    def applying(self, installed: Installed) -> list[tuple[Advisory, str, str]]:
-        """Give (advisory, leaf hash, release) for each that applies to a package as it is."""
-        place = (installed.ecosystem, installed.package)
-        orders, rows = self._advisories.get(place, ([], []))
-        if not orders:
+        None does to a version without an order; the fleet lists those (`Fleet.gaps`).
+        """
+        name: Name = (installed.ecosystem, "binary", installed.package)
+        try:
+            return self._advisories.at(name, read(installed.ecosystem, installed.version))
+        except Refused:
             return []
-        have = order_of(installed.ecosystem, installed.version)
-        return [row for row in rows[bisect_right(orders, have) :] if self._since(row, have)]
-
-    def _since(self, row: tuple[Advisory, str, str], have: bytes) -> bool:
-        first = self._introduced.get(row[1])
-        return first is None or order_of(row[0].ecosystem, first) <= have
 
     def newest(self, installed: Installed) -> Artefact | None:
         """Give the newest artefact that fits where a package is installed, if it is newer."""

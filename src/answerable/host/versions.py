@@ -19,6 +19,7 @@ Left out: semver and apk, which no host of ours has (exposure/keys.py).
 """
 
 import re
+from collections.abc import Callable
 
 from answerable.kernel.errors import demand
 
@@ -33,7 +34,7 @@ RPM = frozenset({
 """Distributions by their package tool; an ecosystem is `<distribution>:<release>`."""
 
 _DEB_VERSION = re.compile(
-    r"(?:(\d{1,9}):)?(?:([0-9][A-Za-z0-9.+~:-]*)-([A-Za-z0-9.+~]+)|([0-9][A-Za-z0-9.+~:]*))"
+    r"(?:(\d{1,9}):|(?!.*:))(?:([0-9][A-Za-z0-9.+~:-]*)-([A-Za-z0-9.+~]+)|([0-9][A-Za-z0-9.+~:]*))"
 )
 _EVR = re.compile(r"(?:(\d{1,9}):)?([A-Za-z0-9._+~^]+)(?:-([A-Za-z0-9._+~^]+))?")
 _PEP440 = re.compile(
@@ -77,9 +78,7 @@ def _dpkg_part(text: str) -> bytes:
 
 def _dpkg(found: re.Match[str]) -> bytes:
     epoch, upstream, revision, native = found.groups()
-    upstream = upstream or native
-    demand(":" not in upstream or epoch, "malformed", f"`{found[0]}` is not a Debian version")
-    return number(epoch or "0") + _dpkg_part(upstream) + _dpkg_part(revision or "0")
+    return number(epoch or "0") + _dpkg_part(upstream or native) + _dpkg_part(revision or "0")
 
 
 def _rpm_part(text: str) -> bytes:
@@ -115,6 +114,12 @@ def _pep440(found: re.Match[str]) -> bytes:
     return out + b"\0"
 
 
+Form = Callable[[re.Match[str]], bytes]
+"""Makes a key of a version that was taken apart."""
+Read = tuple[Form, re.Match[str]]
+"""A version that was taken apart: it has an order."""
+
+
 def key(ecosystem: str, version: str) -> bytes:
     """Give the sort key of a version.
 
@@ -125,8 +130,14 @@ def key(ecosystem: str, version: str) -> bytes:
     Raises:
         Refused: `malformed` for an ecosystem or a version that is not known.
     """
+    form, found = read(ecosystem, version)
+    return form(found)
+
+
+def read(ecosystem: str, version: str) -> Read:
+    """Take a version apart; its key is made when it is asked for. Raises as `key` does."""
     family, colon, _ = ecosystem.partition(":")
-    found = None
+    form, found = _pep440, None
     if len(version) <= LENGTH and version.isascii():
         if colon and family in DPKG:
             found, form = _DEB_VERSION.fullmatch(version), _dpkg
@@ -136,4 +147,4 @@ def key(ecosystem: str, version: str) -> bytes:
             found, form = _PEP440.fullmatch(version.lower()), _pep440
     demand(found, "malformed", f"`{version}` is no version of `{ecosystem}`")
     assert found, "just demanded"
-    return form(found)
+    return form, found

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,14 @@ def _put(root: Path, data: bytes) -> str:
     return f"sha256:{digest}"
 
 
-def layout(root: Path, *layers: bytes, packed: bool = True, **more: Any) -> str:  # noqa: ANN401
+def layout(
+    root: Path,
+    *layers: bytes,
+    pack: Callable[[bytes], bytes] = gzip.compress,
+    **more: Any,  # noqa: ANN401
+) -> str:
     """Write an OCI layout with one image; give its digest. `more` goes to its descriptor."""
-    blobs = [gzip.compress(layer, mtime=0) if packed else layer for layer in layers]
+    blobs = [pack(layer) for layer in layers]
     config = _put(root, json.dumps({"rootfs": {"diff_ids": []}}).encode())
     manifest = {
         "schemaVersion": 2, "config": {"digest": config},

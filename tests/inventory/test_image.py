@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +20,11 @@ from tests.inventory.rpms import BLOBS, ndb
 from tests.inventory.test_dpkg import STATUS
 from tests.inventory.test_python import METADATA
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 SITE = "opt/app/lib/python3.11/site-packages"
 DEBIAN: list[Entry] = [
     ("usr/lib/os-release", b'ID=debian\nVERSION_ID="12"\n'),
@@ -31,6 +38,14 @@ SUSE: list[Entry] = [
     ("var/lib/rpm", "../../usr/lib/sysimage/rpm"),
     ("usr/lib/sysimage/rpm/Packages.db", ndb(BLOBS)),
 ]
+
+
+def _members(layer: bytes) -> bytes:
+    return gzip.compress(layer[:700]) + gzip.compress(layer[700:]) + bytes(100)
+
+
+def _frames(layer: bytes) -> bytes:
+    return zstd.compress(layer[:700]) + zstd.compress(layer[700:])
 
 
 def _names(path: Path, wanted: str = "") -> set[str]:
@@ -56,10 +71,10 @@ class _Whole:
         self._at += size
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_a_layout_is_read(tmp_path: Path, packed: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress, _members, _frames])
+def test_a_layout_is_read(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """Packages of the distribution and of an environment, over two layers, packed or plain."""
-    digest = layout(tmp_path, tar(*DEBIAN), tar(*APP), packed=packed)
+    digest = layout(tmp_path, tar(*DEBIAN), tar(*APP), pack=pack)
     found = open_image(tmp_path)
     assert f"sha256:{found.digest}" == digest
     rows = system.read(found.files).packages
@@ -208,6 +223,7 @@ def test_an_index_in_an_index_is_followed(tmp_path: Path) -> None:
         ("x", tar(("manifest.json", b"[1]"))),
         ("x", saved(tar(*SUSE), names=["nothing"] * 2)),
         ("x", saved(b"\x28\xb5\x2f\xfd....")),
+        ("x", saved(zstd.compress(tar(*SUSE))[:-9])),
         ("x", saved(gzip.compress(tar(*SUSE))[:-9])),
     ],
 )

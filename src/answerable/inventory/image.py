@@ -1,7 +1,8 @@
 """A container image's files, read from its layers as they lie, without unpacking them to disk.
 
 Forms: an OCI image layout (opencontainers/image-spec, image-layout.md), as a folder or a tar file;
-what `docker save` writes (`manifest.json`), as a tar file. Layers are tar files, plain or gzip.
+what `docker save` writes (`manifest.json`), as a tar file. Layers are tar files, plain, gzip or
+Zstandard (layer.py).
 Rules:
 
 1. Layers are laid over each other from the first to the last. `.wh.NAME` takes away what lower
@@ -14,22 +15,22 @@ Rules:
    more than `UNPACKED`, or to more members than `MEMBERS`, is refused (bombs).
 5. One with a package database that cannot be read is unreadable, never empty.
 
-Left out: layers packed with zstd, encrypted or foreign ones, fetching from registries, signatures.
+Left out: encrypted or foreign layers, fetching from registries, signatures.
 """
 
 import hashlib
 import json
 import os
 import re
-import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from answerable.inventory.installed import Unreadable
-from answerable.inventory.tar import CUT, Member, Tar, plain
+from answerable.inventory.layer import GZIP, ZSTD, Layer, Part
+from answerable.inventory.tar import Member, Tar, plain
 from answerable.inventory.tree import HOPS, Folder
 
 DOCUMENT = 8 << 20
@@ -61,8 +62,6 @@ _SITE = re.compile(
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _NAMED = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _GONE, _OPAQUE = ".wh.", ".wh..wh..opq"
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-_CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
 """Told how many layers of how many were read."""
@@ -79,37 +78,15 @@ class Image(NamedTuple):
     files: "Layers"
 
 
-class _Part:
-    """A stretch of a file: bytes that can be passed over."""
-
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        self._file, self._left = file, size
-        file.seek(start)
-
-    def read(self, size: int, /) -> bytes:
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        return data
-
-    def skip(self, size: int) -> None:
-        if size > self._left:
-            raise Unreadable(CUT)
-        self._file.seek(size, os.SEEK_CUR)
-        self._left -= size
-
-    def close(self) -> None:
-        self._file.close()
-
-
 class _Layout:
     """An image's parts in a folder, by name."""
 
     def __init__(self, root: Path) -> None:
         self._folder = Folder(root)
 
-    def open(self, name: str) -> _Part | None:
+    def open(self, name: str) -> Part | None:
         file = self._folder.file(name)
-        return None if file is None else _Part(file, 0, os.fstat(file.fileno()).st_size)
+        return None if file is None else Part(file, 0, os.fstat(file.fileno()).st_size)
 
 
 class _Archive:
@@ -118,7 +95,7 @@ class _Archive:
     def __init__(self, path: Path) -> None:
         self._path, self._at = path, dict[str, tuple[int, int]]()
         links = dict[str, str]()
-        with closing(_Part(path.open("rb"), 0, path.stat().st_size)) as part:
+        with closing(Part(path.open("rb"), 0, path.stat().st_size)) as part:
             tar = Tar(part)
             for count, member in enumerate(tar.members()):
                 if count > MEMBERS:
@@ -130,68 +107,8 @@ class _Archive:
         # `docker save` has a layer that several images share once, and links to it.
         self._at |= {name: self._at[to] for name, to in links.items() if to in self._at}
 
-    def open(self, name: str) -> _Part | None:
-        return _Part(self._path.open("rb"), *self._at[name]) if name in self._at else None
-
-
-class _Layer:
-    """A layer's bytes, unpacked as they come and hashed; `unpacked` counts them."""
-
-    def __init__(self, part: _Part, most: int) -> None:
-        self._part, self._most, self.unpacked = part, most, 0
-        self.packed_hash, self.plain_hash = hashlib.sha256(), hashlib.sha256()
-        self._head = self._raw(4)
-        if self._head == _ZSTD:
-            raise Unreadable("a layer is packed with zstd, which is not read; save it with gzip")
-        self._inflate = zlib.decompressobj(31) if self._head[:2] == _GZIP else None
-
-    def _raw(self, size: int) -> bytes:
-        data = self._part.read(size)
-        self.packed_hash.update(data)
-        return data
-
-    def read(self, size: int, /) -> bytes:
-        data = self._inflated(size) if self._inflate else self._next(size)
-        self.plain_hash.update(data)
-        self.unpacked += len(data)
-        if self.unpacked > self._most:
-            raise Unreadable(f"the layers unpack to more than {UNPACKED} bytes; is it a bomb?")
-        return data
-
-    def _next(self, size: int) -> bytes:
-        data, self._head = self._head[:size], self._head[size:]
-        return data or self._raw(size)
-
-    def _inflated(self, size: int) -> bytes:
-        while self._inflate:
-            if self._inflate.eof:  # another gzip member may follow
-                more = self._inflate.unused_data or self._next(_CHUNK)
-                if not more.strip(b"\0"):
-                    return b""
-                self._inflate = zlib.decompressobj(31)
-            else:
-                more = self._inflate.unconsumed_tail or self._next(_CHUNK)
-            try:
-                data = self._inflate.decompress(more, size)
-            except zlib.error as error:
-                raise Unreadable(f"a layer is damaged: {error}") from error
-            if data or (not more and not self._inflate.eof):
-                return data
-        return b""
-
-    def skip(self, size: int) -> None:
-        while size:
-            data = self.read(min(size, _CHUNK))
-            if not data:
-                raise Unreadable(CUT)
-            size -= len(data)
-
-    def drain(self) -> None:
-        """Read what is left, so that the hashes are those of the whole."""
-        while self.read(_CHUNK):
-            pass
-        while self._raw(_CHUNK):
-            pass
+    def open(self, name: str) -> Part | None:
+        return Part(self._path.open("rb"), *self._at[name]) if name in self._at else None
 
 
 class Layers:
@@ -335,7 +252,7 @@ def open_image(path: Path, wanted: str = "", progress: Progress = lambda _done, 
 def _refuse_packed(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(4)
-    if head[:2] == _GZIP or head == _ZSTD:
+    if head[:2] == GZIP or head == ZSTD:
         raise Unreadable(f"`{path}` is packed as a whole: unpack it first")
 
 
@@ -439,7 +356,7 @@ def _laid(
         if part is None:
             raise Unreadable(f"the layer `{place}` is not there; fetch the whole image")
         with closing(part):
-            layer = _Layer(part, left)
+            layer = Layer(part, left)
             files.lay(Tar(layer).members())
             layer.drain()
         left -= layer.unpacked

@@ -17,6 +17,8 @@ from answerable.changes import plan
 from answerable.cli.charter import load_yaml
 from answerable.config import NotConfigured
 from answerable.demo.scenes.founding import CHARTER, POLICY
+from answerable.exposure import golden
+from answerable.exposure import model as ranking_model
 from answerable.feeds import (
     candidate,
     changelog,
@@ -68,6 +70,8 @@ from answerable.observe import look, plans
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored
+from tests.exposure.models import MODEL
+from tests.exposure.models import golden as golden_set
 from tests.feeds import (
     archive,
     documents,
@@ -474,6 +478,8 @@ OTHERS = [
         [STATUS],
         (Unreadable,),
     ),
+    Target("ranking model", _bytes(ranking_model.read), [MODEL.text.encode()]),
+    Target("golden set", _bytes(golden.read), [golden_set(20, 4).text.encode()]),
     Target("plan, noticed", _bytes(plan.read), [seeds.WHOLE_PLAN], (plan.NoPlan,)),
     Target("charter in YAML", _rules, [seeds.yaml(CHARTER)], (NotConfigured, NotWritten, Refused)),
     Target("authorization in YAML", _policy, [seeds.yaml(POLICY)], (NotConfigured, NotWritten)),

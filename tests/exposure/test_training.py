@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from answerable.exposure import training
+from answerable.exposure.features import VERSION
+from answerable.exposure.golden import Golden, Question, shadow
 from answerable.exposure.manifest import Example, Prepared, Recipe, prepare
 from answerable.exposure.model import SHARES, read
 from answerable.exposure.training import Untrainable, fit
@@ -70,6 +72,20 @@ def test_the_same_manifest_gives_the_same_model(trained: tuple[str, str]) -> Non
     """Bit for bit, so that a second person can train it again and compare hashes."""
     model, manifest = fit(examples())
     assert (model.text, manifest) == trained
+
+
+def test_poisoned_rows_are_stopped_by_the_gate(trained: tuple[str, str]) -> None:
+    """Training in which the worst flaws are called harmless moves the order: people are asked."""
+    clean = examples()
+    turned = tuple((said, not end) for said, end in clean.rows)
+    poisoned, manifest = fit(replace(clean, rows=turned, sha256="ab" * 32))
+    asked = Golden(VERSION, tuple(
+        Question(f"CVE-2024-{n:04}", said, end) for n, (said, end) in enumerate(clean.rows)
+    ))  # fmt: skip
+    found = shadow(read(trained[0].encode()), poisoned, asked)
+    assert len(found.reasons) == 2
+    assert manifest != trained[1]
+    assert shadow(read(trained[0].encode()), read(trained[0].encode()), asked).reasons == ()
 
 
 def test_training_needs_both_ends() -> None:

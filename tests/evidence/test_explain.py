@@ -46,6 +46,48 @@ def test_change_is_explained(court: Court) -> None:
     assert len(words(court, "web1").splitlines()) == 3
 
 
+def test_each_objection_is_said_once_with_what_is_proven(court: Court) -> None:
+    """Two later vetoes of one person are one fact, with the time by which the log has it."""
+    court.done("web1")
+    court.sim.now += 10
+    court.keep()
+    court.told_by(("veto", veto(notice=court.notice), "lee"))
+    court.told_by(("veto", veto(targets=court.sim.state.notices[court.notice]["body"]["targets"]),
+                   "lee"))  # fmt: skip
+    line = words(court, "web1/up")
+    assert line.count("veto") == 1
+    assert "vetoed later by lee, in the log by 20" in line
+    assert line.endswith("(2 times)")
+
+
+def test_objection_that_no_time_separates_says_so(court: Court) -> None:
+    """A veto in the very moment of a change: the two times that are proven, and no verdict."""
+    court.done("web1")
+    court.sim.now += 5
+    court.told_by(("veto", veto(notice=court.notice), "lee"))
+    assert "whether before or after is not proven" in words(court, "web1/up")
+
+
+def test_lifted_objection_says_so(court: Court) -> None:
+    """A veto that was lifted before the change is shown as both."""
+    name = court.sim.tell("veto", veto(notice=court.notice), "lee")
+    court.told_by(("lift", {"lifts": [name], "reason": "cleared up"}, "dana", "lee"))
+    court.sim.now += 10
+    court.done("web1")
+    line = words(court, "web1/up")
+    assert "vetoed before it began by lee, in the log by 20" in line
+    assert line.endswith(", lifted before it began")
+
+
+def test_undo_waits_for_no_window(court: Court) -> None:
+    """An undo named in a noticed plan needs no second window, and none is invented for it."""
+    for change, result in (("up", "succeeded"), ("health", "failed"), ("undo-up", "succeeded")):
+        court.say("web1", change, result)
+    (line, *_) = words(court, "web1/undo-up").splitlines()
+    assert "; no window: an undo waits for none; began 20" in line
+    assert "window over" not in line
+
+
 @pytest.mark.parametrize("subject", ["ff", "", "web1/nothing"])
 def test_unknown_subject_is_said(court: Court, subject: str) -> None:
     """What the evidence does not know, or not for sure, is no explanation."""

@@ -3,15 +3,18 @@
 Each function gives lines or rows of plain text; no rule lives here. Times are UTC.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from answerable.evidence.times import NEVER
-from answerable.evidence.trail import Case, Trail
+from answerable.evidence.times import NEVER, Order
+from answerable.evidence.trail import Case, Stop, Trail
 from answerable.evidence.verify import Evidence, Verdict
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Unavailable
+
+NO_WINDOW = "no window: an undo waits for none"
+_DONE = {"veto": "vetoed", "halt": "halted"}
 
 
 class NoSuchSubject(Unavailable):
@@ -34,12 +37,34 @@ def row(trail: Trail) -> dict[str, Any]:
         "authorised_by": list(trail.people), "authority": trail.authority,
         "noticed": moment(noticed.by) if noticed else "never", "notice": said.notice,
         "reached": list(trail.reached), "could_object": list(trail.objectors),
-        "window_over": moment(trail.opened), "began": moment(said.started), "when": trail.when,
-        "stops": [f"{kind} by {who} ({when})" for kind, who, when in trail.stops],
+        "window_over": NO_WINDOW if trail.undo else moment(trail.opened),
+        "began": moment(said.started), "when": trail.when,
+        "stops": list(_stops(trail.stops)),
         "observed": [f"{one.result} by {one.observer}" for one in trail.sights],
         "record": said.place,
         "faults": [f"{f.kind}: {f.reason}: {f.detail}" for f in trail.faults],
     }  # fmt: skip
+
+
+def _stops(stops: Iterable[Stop]) -> Iterator[str]:
+    """Say each thing once: who objected before, later, or so close that nothing tells which."""
+    alike = dict[tuple[str, str, Order, bool], list[Stop]]()
+    for one in stops:
+        alike.setdefault((one.kind, one.who, one.order, one.lifted), []).append(one)
+    for (kind, who, order, lifted), found in alike.items():
+        first = min(found, key=lambda one: one.by)
+        when = {
+            "before": f"before it began by {who}, in the log by {moment(first.by)}",
+            "after": f"later by {who}, in the log by {moment(first.by)}",
+            "unknown": f"by {who}, {_between(first)}: whether before or after is not proven",
+        }[order]
+        often = f" ({len(found)} times)" if len(found) > 1 else ""
+        yield f"{_DONE[kind]} {when}{often}{', lifted before it began' if lifted else ''}"
+
+
+def _between(stop: Stop) -> str:
+    since = f"after {moment(stop.after)}" if stop.after else "at a time that nothing proves"
+    return since + (f" and by {moment(stop.by)}" if stop.by < NEVER else "")
 
 
 def sentence(trail: Trail) -> str:
@@ -50,10 +75,11 @@ def sentence(trail: Trail) -> str:
     stops = f"; {', '.join(shown['stops'])}" if shown["stops"] else ""
     who = ", ".join(trail.people) or "nobody"
     reached = ", ".join(trail.objectors) or "nobody"
+    over = NO_WINDOW if trail.undo else f"window over {shown['window_over']}"
     line = (
         f"{mark}{shown['host']} {shown['change']} ({shown['type']}) {shown['result']}: "
         f"{trail.when}: allowed by {who} ({trail.authority or 'nothing'}); "
-        f"noticed {shown['noticed']}; could object: {reached}; window over {shown['window_over']}; "
+        f"noticed {shown['noticed']}; could object: {reached}; {over}; "
         f"began {shown['began']}{stops}{seen}"
     )
     return "\n".join([line, *(f"     {fault}" for fault in shown["faults"])])
@@ -139,7 +165,8 @@ def _notice(evidence: Evidence, case: Case) -> Iterator[str]:
     yield f"  window and grace of {case.wait} s: over {moment(opened)}"
     for kind, who, name in case.stops(frozenset(case.law.body["zones"]), undo=False):
         lifted = " (lifted)" if name in case.known.state.lifted else ""
-        yield f"  {kind} by {who}{lifted}"
+        since = moment(case.times.by(case.known.state.seen[name]))
+        yield f"  {_DONE[kind]} by {who}, in the log by {since}{lifted}"
     for host, why in plan.escalated if plan else ():
         yield f"  {host} is not in it and was escalated: {why}"
     outcome = evidence.reports.outcomes.get(case.leaf)

@@ -72,6 +72,22 @@ class Sight(NamedTuple):
     result: str
 
 
+class Stop(NamedTuple):
+    """A veto or halt that names a change, who it is by, and when it came, as far as is proven.
+
+    `order`: before the change began, after it ended, or nobody can tell. `after`: no quorum had it
+    then; `by`: it surely stood then; POSIX seconds, 0 and `NEVER` if nothing proves one. `lifted`:
+    people had taken it back before the change.
+    """
+
+    kind: str
+    who: str
+    order: Order
+    after: int
+    by: int
+    lifted: bool
+
+
 class Ordered(NamedTuple):
     """An order of a noticed plan: its host and ring, and the type of each of its changes."""
 
@@ -98,8 +114,8 @@ class Trail:
 
     `people` allowed it, under `authority` (an authorization's name, or `approvals`). `reached` are
     those told, with through whom; `objectors` those of them who could object for this host.
-    `opened`: POSIX second at which the window was over. `when`: whether authority and notice came
-    before the change. `stops`: vetoes and halts that name it, and when they came.
+    `opened`: POSIX second at which the window was over, which an `undo` does not wait for. `when`:
+    whether authority and notice came before the change. `stops`: vetoes and halts that name it.
     """
 
     report: Reported
@@ -110,9 +126,10 @@ class Trail:
     objectors: tuple[str, ...] = ()
     opened: int = 0
     when: Order = "unknown"
-    stops: tuple[tuple[str, str, Order], ...] = ()
+    stops: tuple[Stop, ...] = ()
     sights: tuple[Sight, ...] = ()
     faults: tuple[Fault, ...] = ()
+    undo: bool = False
 
 
 @dataclass
@@ -242,7 +259,7 @@ def trail(
     told = tuple(sorted({f"{person} via {by}" for _, person, by in case.reached}))
     return Trail(
         report, case.noticed, authority, people, told, objectors, inquiry.opened, inquiry.when,
-        tuple(inquiry.stopped), tuple(inquiry.sights()), tuple(inquiry.faults),
+        tuple(inquiry.stopped), tuple(inquiry.sights()), tuple(inquiry.faults), inquiry.undo,
     )  # fmt: skip
 
 
@@ -263,7 +280,7 @@ class _Inquiry:
     ) -> None:  # fmt: skip
         self.report, self.case, self.order, self.zones = report, case, order, zones
         self.history, self.faults = history, list[Fault]()
-        self.stopped: list[tuple[str, str, Order]] = []
+        self.stopped: list[Stop] = []
         self.opened = 0
         self.when: Order = "unknown"
         # The undo of an order is its undo, and the restarts and checks that follow it.
@@ -398,8 +415,9 @@ class _Inquiry:
         seen, state = self.case.known.state.seen, self.case.known.state
         for kind, by, name in self.case.stops(self.zones, undo=self.undo):
             order, lifted = self.since(seen[name]), state.lifted.get(name, NEVER)
-            self.stopped.append((kind, by, order))
             gone = lifted != NEVER and self.since(lifted) != "after"
+            proven = self.case.times.after(seen[name]), self.case.times.by(seen[name])
+            self.stopped.append(Stop(kind, by, order, *proven, gone))
             if order == "before" and not gone:
                 word = "vetoed" if kind == "veto" else "halted"
                 self.fault("unauthorised", word, f"by `{by}` before it began")

@@ -31,6 +31,10 @@ class NotConfigured(Unavailable):
     """A party's directory is missing, unreadable or says something that is not known."""
 
 
+class InUse(Unavailable):
+    """Another process works on a party's directory."""
+
+
 @dataclass(frozen=True)
 class Party:
     """One party's directory, read once."""
@@ -109,13 +113,13 @@ def only_one(directory: Path) -> Iterator[None]:
     """Be the only process that works on a party's directory.
 
     Raises:
-        NotConfigured: another one does.
+        InUse: another one does.
     """
     with (directory / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise NotConfigured(f"`{directory}` is in use: stop what runs on it first") from error
+            raise InUse(f"`{directory}` is in use: stop what runs on it first") from error
         yield
 
 

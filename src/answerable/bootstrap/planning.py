@@ -50,6 +50,7 @@ from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.merkle import leaf_hash
 from answerable.keys.store import load_key
 from answerable.ledger.client import submit
+from answerable.ledger.publish import good_lines
 
 PLAN = 256 << 20
 """Largest plan that is read, bytes."""
@@ -222,10 +223,14 @@ class Planning:
             except httpx.HTTPError as error:
                 against.append(f"{name}: {type(error).__name__}")
                 continue
-            if answer.status_code == httpx.codes.OK:
-                lines.append(answer.text)
-            else:
+            if answer.status_code != httpx.codes.OK:
                 against.append(f"{name}: {answer.text[:REASON]}")
+                continue
+            try:  # a guard that lies, or stands under an older charter, spoils nobody else's word
+                text, pair = (agreed.text() + "\n").encode(), law.guards["attester"][name]
+                lines.append(good_lines(text, answer.content, pair))
+            except Refused as refusal:
+                against.append(f"{name}: {refusal}")
         if not lines:
             raise NotAgreed(f"no guard attests the candidate: {'; '.join(against)}")
         try:

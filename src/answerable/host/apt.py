@@ -8,15 +8,18 @@ Rules, besides those of `driver.py`:
   (a restart is a change of its own); marks of automatic installation are kept;
 * downgrades are allowed in an undo only.
 
-The host's own apt.conf stays in force: it belongs to who runs the host, who may have hooks there.
-Sources: apt-get(8), apt.conf(5), dpkg(1), deb-control(5). Left out: rehearsal in a sandbox.
+With the setting `transaction` apt runs in a throw-away copy of the host only, and what it did there
+is explained and committed (transaction/packages.py). The host's own apt.conf stays in force: it
+belongs to who runs the host, who may have hooks there. Sources: apt-get(8), apt.conf(5), dpkg(1),
+deb-control(5). Left out: marks of automatic installation in a transaction, which stay as they are.
 """
 
 import fcntl
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from answerable.host.driver import (
     CHANGE_SECONDS,
@@ -37,6 +40,9 @@ from answerable.host.driver import (
     run,
     wait_until_free,
 )
+
+if TYPE_CHECKING:
+    from answerable.host.transaction.packages import Packages
 
 LOCK_SECONDS = 30
 """How long apt waits for another program's lock, unless told otherwise."""
@@ -62,6 +68,8 @@ _OPTIONS = (
     "APT::Sandbox::User=root",
     "APT::Get::AutomaticRemove=false",
     "APT::Get::Show-User-Simulation-Note=false",
+    # A preview leaves no file behind, not even a log of what was previewed.
+    "Dir::Log::Planner=",
     "Dpkg::Use-Pty=0",
     "Dpkg::Options::=--force-confdef",
     "Dpkg::Options::=--force-confold",
@@ -86,6 +94,8 @@ class AptDriver:
         ecosystem: `debian:<release>`.
         sleep: waits that many seconds; given, so that a test need not.
         lock_seconds: how long apt waits for another program's lock before `Locked`.
+        transaction: settings of effect-verified transactions; without them apt changes the host.
+        hidden: folders that packages' scripts must not see in a rehearsal.
     """
 
     def __init__(
@@ -94,6 +104,8 @@ class AptDriver:
         ecosystem: str,
         sleep: Callable[[float], None] = time.sleep,
         lock_seconds: int = LOCK_SECONDS,
+        transaction: Mapping[str, object] | None = None,
+        hidden: Sequence[Path] = (),
     ) -> None:
         """Make the directory for artefacts."""
         self._ecosystem, self._sleep = ecosystem, sleep
@@ -102,6 +114,12 @@ class AptDriver:
         self._journal = Journal(state / "apt.json")
         self._log, self._lock = state / "apt.log", state / "apt.lock"
         self._native = ""
+        self._apart: Packages | None = None
+        if transaction is not None:
+            # Loaded only where it is used: a host keeps its memory for its work.
+            from answerable.host.transaction import packages  # noqa: PLC0415
+
+            self._apart = packages.Packages(state, transaction, hidden)
 
     @property
     def ecosystem(self) -> str:
@@ -133,6 +151,9 @@ class AptDriver:
         pending = self._pending(staged)
         if not pending:
             return
+        if self._apart and undo and (number := self._apart.number(staged)):
+            self._apart.preview_undo(number)
+            return
         done = self._apt(["--simulate", *self._flags(undo=undo)], staged)
         if done.code:
             raise TransactionDiffers(
@@ -146,17 +167,22 @@ class AptDriver:
                 "name it in the plan, or leave this host out",
                 also,
             )
+        if self._apart:
+            self._store.check(staged)
+            self._apart.preview(staged, self._words_apart(undo=undo), _ENVIRONMENT)
 
-    def upgrade(self, staged: Staged) -> None:
+    def upgrade(self, staged: Staged) -> str:
         """Install the named versions; downgrades are refused by apt itself."""
-        self._change(staged, undo=False)
+        return self._change(staged, undo=False)
 
-    def undo(self, staged: Staged) -> None:
+    def undo(self, staged: Staged) -> str:
         """Install the older versions that are named."""
-        self._change(staged, undo=True)
+        return self._change(staged, undo=True)
 
     def recover(self) -> tuple[Package, ...]:
         """Wait for an orphaned apt, mend what is half-done, and finish a torn transaction."""
+        if self._apart:
+            self._apart.repair()
         packages, note = self._journal.read()
         if not packages:
             return ()
@@ -171,11 +197,13 @@ class AptDriver:
         self._install(staged, undo=note["undo"], auto=note["auto"])
         return packages
 
-    def _change(self, staged: Staged, *, undo: bool) -> None:
+    def _change(self, staged: Staged, *, undo: bool) -> str:
         if not self._pending(staged):
-            return
+            return ""
         self._mend(staged)
         self.preview(staged, undo=undo)
+        if self._apart:
+            return self._change_apart(self._apart, staged, undo=undo)
         auto = self._run(["apt-mark", "showauto", *(p.name for p in staged.packages)])
         marks = auto.output.split() if auto.code == 0 else []
         self._journal.begin(staged.packages, undo=undo, auto=marks)
@@ -184,6 +212,18 @@ class AptDriver:
         except Locked:
             self._journal.end()
             raise
+        return ""
+
+    def _change_apart(self, apart: "Packages", staged: Staged, *, undo: bool) -> str:
+        number = apart.number(staged) if undo else ""
+        if number:
+            said = apart.undo(number)
+        else:
+            said = apart.upgrade(staged, self._words_apart(undo=undo), _ENVIRONMENT)
+        if pending := self._pending(staged):
+            names = ", ".join(f"`{p.name}`" for p in pending)
+            raise DriverFailed(f"the transaction left {names} undone; {said}")
+        return said
 
     def _mend(self, staged: Staged) -> None:
         """Bring named packages that an earlier kill tore to where apt will handle them again."""
@@ -233,7 +273,8 @@ class AptDriver:
 
     def _arch(self) -> str:
         if not self._native:
-            self._native = self._run(["dpkg", "--print-architecture"]).output.strip()
+            said = self._run(["dpkg", "--print-architecture"]).output
+            self._native = said.strip().rpartition("\n")[2]  # behind what it warns of
         return self._native
 
     def _check_fields(self, package: Package, path: Path) -> None:
@@ -253,10 +294,18 @@ class AptDriver:
         return ["--allow-downgrades"] if undo else []
 
     def _apt(self, flags: Sequence[str], staged: Staged, seconds: int = QUERY_SECONDS) -> Ran:
-        options = [word for option in self._options for word in ("--option", option)]
-        words = ["apt-get", "--yes", "--no-install-recommends", "--no-remove", *options, *flags]
-        argv = [*words, "install", "--", *map(str, staged.files)]
+        argv = [*self._words(flags), "install", "--", *map(str, staged.files)]
         return run(argv, self._log, _ENVIRONMENT, seconds, self._lock)
+
+    def _words(self, flags: Sequence[str]) -> list[str]:
+        options = [word for option in self._options for word in ("--option", option)]
+        return ["apt-get", "--yes", "--no-install-recommends", "--no-remove", *options, *flags]
+
+    def _words_apart(self, *, undo: bool) -> list[str]:
+        # What lies in a copy in memory need not be synced.
+        unsafe = ["--option", "Dpkg::Options::=--force-unsafe-io"]
+        flags = [*unsafe, *self._flags(undo=undo)]
+        return [*self._words(flags), "install", "--", "{packages}"]
 
     def _dpkg(self, *words: str) -> Ran:
         argv = ["dpkg", "--force-confdef", "--force-confold", *words]

@@ -88,7 +88,7 @@ class Follower:
     ) -> None:
         self._client, self._kept, self._clock, self._until = client, kept, clock, 0.0
         self._pinned_note, self._pinned = pinned, open_charter(pinned)[0]
-        self._log, self._urls = log.rstrip("/"), urls
+        self._log, self._urls, self.doubt = log.rstrip("/"), urls, ""
 
     @property
     def law(self) -> Charter:
@@ -114,7 +114,8 @@ class Follower:
         Args:
             everywhere: ask the mirrors even if the log has answered.
 
-        Returns: the size that is followed now.
+        Returns: the size that is followed now; `doubt` says what was wrong with a source that
+        another one stood in for.
 
         Raises:
             HttpUnavailable: no source has a usable checkpoint.
@@ -132,6 +133,9 @@ class Follower:
                     trouble = _worse(trouble, error)
         if not reached:
             raise trouble
+        self.doubt = ""
+        if isinstance(trouble, Refused):
+            self.doubt = f"{trouble.reason}: {trouble.detail}"
         self._check_pinned()
         return self._kept.state.tree.size
 
@@ -215,7 +219,11 @@ class Follower:
         origin, law = self.origin, self.law
         try:
             cosigned(new.note, origin, law.guards["witness"], law.quorum)
-        except Refused:
+        except Refused as refusal:
+            moved = (
+                f"{refusal.detail}; if people moved it, let this host take their charter by hand"
+            )
+            demand(refusal.reason != "wrong_origin", "wrong_origin", moved)
             for later in self._laws(source, new.checkpoint.size):
                 try:
                     cosigned(new.note, origin, later.guards["witness"], later.quorum)

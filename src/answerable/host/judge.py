@@ -90,7 +90,7 @@ class Judge:
         """Follow the log; what is wrong with it is kept in `trouble`, and the kernel judges."""
         try:
             self._follower.follow(everywhere=everywhere)
-            self.trouble = ""
+            self.trouble = self._follower.doubt
         except Refused as refused:
             self.trouble = f"{refused.reason}: {refused.detail}"
         except HttpUnavailable as error:

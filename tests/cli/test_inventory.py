@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.bootstrap import inventory
+from answerable.bootstrap import sources
 from answerable.cli.main import main
 from answerable.config import Party, write_party
 from answerable.inventory.installed import Unreadable
@@ -111,7 +111,7 @@ def test_an_image_is_brought_in(
     layout(tmp_path / "image", tar(*DEBIAN), tar(*APP))
     code, out, _ = run(capfd, "import", control, tmp_path / "image", "--name", "shop")
     assert (code, out) == (0, "shop 6\n")
-    (read,) = inventory.read_source(tmp_path / "image", inventory.Given())
+    (read,) = sources.read_source(tmp_path / "image", sources.Given())
     assert (read.kind, read.inventory.host, len(read.inventory.instance)) == ("image", "image", 64)
 
 
@@ -157,4 +157,4 @@ def test_a_strange_file_is_unreadable(tmp_path: Path) -> None:
     """A folder in the place of a file, and a packed archive."""
     (tmp_path / "x").write_bytes(b"\x1f\x8b....")
     with pytest.raises(Unreadable, match="unpack it first"):
-        inventory.read_source(tmp_path / "x", inventory.Given())
+        sources.read_source(tmp_path / "x", sources.Given())

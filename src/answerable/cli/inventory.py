@@ -62,7 +62,7 @@ def inventory_import(  # noqa: PLR0917  one option each
     ] = None,
 ) -> None:
     """Take in what is on hosts; prints each with its number of packages."""
-    from answerable.bootstrap import inventory
+    from answerable.bootstrap import inventory, sources
 
     party = read_party(directory, "control")
     if not source:
@@ -72,10 +72,10 @@ def inventory_import(  # noqa: PLR0917  one option each
         raise typer.BadParameter("`--name` is for one source; import the others one by one")
     at = int((taken if taken.tzinfo else taken.replace(tzinfo=UTC)).timestamp()) if taken else 0
     columns = dict(_column(each) for each in column or ())
-    given = inventory.Given(name, frozenset(zone or ()), owner, ecosystem, image, columns, at)
+    given = sources.Given(name, frozenset(zone or ()), owner, ecosystem, image, columns, at)
     with progress() as told:
         for place in source:
-            for read, news in inventory.enter(party, inventory.read_source(place, given, told)):
+            for read, news in inventory.enter(party, sources.read_source(place, given, told)):
                 _say_read(read, news=news)
 
 
@@ -120,16 +120,18 @@ def inventory_show(
     image: Annotated[str, typer.Option(help="name, digest or platform, among several")] = "",
 ) -> None:
     """Show hosts, or what is on one; without anything, what is on this machine."""
-    from answerable.bootstrap import inventory
-    from answerable.bootstrap.serve import clock
+    from answerable.bootstrap import sources
 
     if not (place / "party.json").exists():
-        given = inventory.Given(ecosystem=ecosystem, image=image)
+        given = sources.Given(ecosystem=ecosystem, image=image)
         with progress() as told:
-            reads = inventory.read_source(place, given, told)
+            reads = sources.read_source(place, given, told)
         for read in reads:
             _packages(read.inventory.packages, read.gaps, output)
         return
+    from answerable.bootstrap import inventory
+    from answerable.bootstrap.serve import clock
+
     party, now = read_party(place, "control"), clock()
     if not host:
         rows = [{**each, "heard": _ago(each)} for each in inventory.hosts(party, now)]
@@ -142,7 +144,7 @@ def inventory_show(
 
 
 def _packages(packages: Any, gaps: Any, output: str) -> None:  # noqa: ANN401
-    from answerable.bootstrap.inventory import row
+    from answerable.bootstrap.sources import row
 
     table([row(package) for package in packages], _PACKAGES, output)
     for gap in gaps:

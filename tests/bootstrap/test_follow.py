@@ -8,10 +8,13 @@ import httpx
 import pytest
 
 from answerable.bootstrap.follow import LAST, Logs, NotFollowed, read_hosts
+from answerable.feeds.candidate import Candidate
+from answerable.feeds.release import by_people
 from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.merkle import Tree, leaf_hash
 from tests.bootstrap.village import LOG, Village, reason, served, village
 from tests.ledger.fleet import HASH
+from tests.simulator.constitution import FEED
 from tests.simulator.log import cosigned_note
 
 
@@ -54,6 +57,18 @@ def test_what_is_new_is_added(town: Village) -> None:
     body = {"artefacts": ["cd" * 32], "facts": [], "reason": "replaced"}
     town.follow("withdrawal", body, "dana")
     assert "cd" * 32 in followed.authority().state.withdrawn
+
+
+def test_what_people_released_is_told_from_what_guards_did(town: Village) -> None:
+    """Only people settle what had gone; a release of attesters settles nothing."""
+    followed = logs(town)
+    followed.refresh()
+    assert followed.by_people == {}
+    state = followed.state
+    body = by_people(Candidate(FEED, (), (), (), (), {}, ()), state.law(), state.fleet, 1 << 40)
+    town.follow("release", body, "dana", "kim")
+    followed.refresh()
+    assert followed.by_people == {FEED: 1 << 40}
 
 
 def test_reports_by_unknown_keys_are_not_believed(town: Village) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -100,6 +102,13 @@ def test_another_shape_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(Refused) as refused:
         read(encode(value).encode())
     assert refused.value.reason == "malformed"
+
+
+def test_the_example_of_the_page_is_a_model() -> None:
+    """What docs/spec/model.md shows is read, and written again byte for byte."""
+    page = Path(__file__).parents[2] / "docs" / "spec" / "model.md"
+    (shown,) = re.findall(r"```json\n(.*?)\n```", page.read_text("utf-8"), re.DOTALL)
+    assert read(shown.encode()).text == shown
 
 
 def test_a_changed_digit_is_another_model() -> None:

@@ -75,13 +75,15 @@ class FakeDriver:
             if have.get(p.name) not in (p.before, p.after):
                 raise TransactionDiffers(f"`{p.name}` is at `{have.get(p.name)}`")
 
-    def upgrade(self, staged: Staged) -> None:
+    def upgrade(self, staged: Staged) -> str:
         """See the port."""
         self._move(staged)
+        return ""
 
-    def undo(self, staged: Staged) -> None:
+    def undo(self, staged: Staged) -> str:
         """See the port."""
         self._move(staged, undo=True)
+        return ""
 
     def recover(self) -> tuple[Package, ...]:
         """See the port."""

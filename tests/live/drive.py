@@ -1,13 +1,19 @@
 """Runs inside a host of the fleet: drives its package driver as the agent would. Not a test.
 
 `drive.py JSON` with {"do", "ecosystem", "packages": [[name, before, after, sha256]..], "urls":
-{sha256: url}, "undo"}; answers with one JSON line.
+{sha256: url}, "undo", "transaction"}; answers with one JSON line. `sweep` gives one hash over every
+path of the host; `die_at` kills this process, as by kill -9, at that step of a commit or undo.
 """
 
+import hashlib
 import json
+import os
+import signal
+import stat
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +31,8 @@ def act(driver: AptDriver, job: dict[str, Any], packages: list[Package]) -> dict
         answer: BinaryIO = urllib.request.urlopen(job["urls"][sha256], timeout=30)  # noqa: S310
         return answer
 
+    if job["do"] == "sweep":
+        return {"sweep": sweep()}
     if job["do"] == "recover":
         return {"recovered": [p.name for p in driver.recover()]}
     if job["do"] == "health":
@@ -33,17 +41,59 @@ def act(driver: AptDriver, job: dict[str, Any], packages: list[Package]) -> dict
     if job["do"] == "preview":
         driver.preview(staged, undo=job["undo"])
     elif job["do"] == "upgrade":
-        driver.upgrade(staged)
+        return {"said": driver.upgrade(staged)}
     elif job["do"] == "undo":
-        driver.undo(staged)
+        return {"said": driver.undo(staged)}
     return {}
+
+
+def sweep() -> dict[str, str]:
+    """Give a hash of kind, mode, owner, time, bytes and attributes of every path."""
+    found = {}
+    for root, folders, files in os.walk("/"):
+        skipped = {"/proc", "/sys", "/dev", "/run", "/tmp", str(STATE)}  # noqa: S108
+        folders[:] = [f for f in folders if os.path.join(root, f) not in skipped]  # noqa: PTH118
+        for name in (*folders, *files):
+            path = Path(root, name)
+            seen = path.lstat()
+            rest: list[object] = [seen.st_mode, seen.st_uid, seen.st_gid]
+            if path.is_symlink():
+                rest.append(path.readlink())
+            else:
+                names = os.listxattr(path)
+                rest.append([(n, os.getxattr(path, n)) for n in sorted(names)])
+            if stat.S_ISREG(seen.st_mode):
+                rest += [seen.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()]
+            found[str(path)] = hashlib.sha256(repr(rest).encode()).hexdigest()[:16]
+    return found
+
+
+def count_steps(die_at: int) -> list[int]:
+    """Count what changes files, and end this process at one of these steps."""
+    from answerable.host.transaction.disk import Disk  # noqa: PLC0415  where it is there
+
+    steps = [0]
+
+    def counted(method: Callable[..., object]) -> Callable[..., object]:
+        def step(*given: object) -> object:
+            steps[0] += 1
+            if steps[0] == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return method(*given)
+
+        return step
+
+    for name in ("write", "dress", "link", "twin", "rename", "mkdir", "unlink", "rmdir", "sync"):
+        setattr(Disk, name, counted(getattr(Disk, name)))
+    return steps
 
 
 def main() -> None:
     """Answer one job."""
     job = json.loads(sys.argv[1])
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    driver = AptDriver(STATE, job["ecosystem"], lock_seconds=1)
+    driver = AptDriver(STATE, job["ecosystem"], lock_seconds=1, transaction=job.get("transaction"))
+    steps = count_steps(job.get("die_at", 0))
     packages = [Package(*row) for row in job.get("packages", [])]
     started = time.monotonic()
     try:
@@ -52,6 +102,7 @@ def main() -> None:
         answer = {"error": type(error).__name__, "message": str(error), "also": error.also}
     except DriverFailed as error:
         answer = {"error": type(error).__name__, "message": str(error)}
+    answer["steps"] = steps[0]
     answer["ms"] = int((time.monotonic() - started) * 1000)
     names = {p.name for p in packages}
     answer["installed"] = {n: v for n, v in driver.installed().items() if n in names}

@@ -24,8 +24,8 @@ from answerable.kernel.errors import Unavailable
 
 BUILD_SECONDS = 1200
 """Longest that building the tree may take."""
-PACKAGES = ("python3", "openssl", "curl", "rsync", "xz-utils", "jq", "zip", "unzip")
-"""What hosts have besides the minimal set; python3 runs the agent."""
+PACKAGES = ("python3", "bubblewrap", "openssl", "curl", "rsync", "xz-utils", "jq", "zip", "unzip")
+"""What hosts have besides the minimal set; python3 runs the agent, bubblewrap its rehearsals."""
 OLDEST_PYTHON = (3, 11)
 """The agent needs this Python or a newer one."""
 MIRROR = "mirror:8000"

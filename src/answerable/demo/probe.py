@@ -22,6 +22,16 @@ echo above >/mnt/root/file
 grep -q below /mnt/lower/file
 grep -q above /mnt/upper/file
 """
+_STACKED = f"""
+{_OVERLAY}
+mkdir /mnt/over
+mount -t tmpfs none /mnt/over
+mkdir /mnt/over/upper /mnt/over/work /mnt/over/root
+mount -t overlay none -o lowerdir=/mnt/root,upperdir=/mnt/over/upper,workdir=/mnt/over/work \
+    /mnt/over/root
+echo again >/mnt/over/root/file
+grep -q above /mnt/root/file
+"""
 _NETWORK = """
 set -eu
 ip link set lo up
@@ -32,6 +42,7 @@ ip link set probe0 up
 TRIALS = {
     "mount": ("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
     "overlay": ("unshare", "--mount", "sh", "-c", _OVERLAY),
+    "stacked": ("unshare", "--mount", "sh", "-c", _STACKED),
     "network": ("unshare", "--net", "sh", "-c", _NETWORK),
     "uids": ("setpriv", "--reuid=64000", "--regid=64000", "--clear-groups", "true"),
     "mmdebstrap": ("mmdebstrap", "--version"),

@@ -14,7 +14,7 @@ Rules:
 * a failure of a tool is a result with its reason, never an exception;
 * whether an action that was torn by a kill is done is looked up (`found`), not remembered.
 
-Left out: snapshots of file systems; rehearsal in a sandbox.
+Left out: snapshots of file systems.
 """
 
 from collections.abc import Callable, Mapping
@@ -148,9 +148,9 @@ class Actions:
 
     def _move(self, change: Json, staged: Staged) -> Ended:
         driver = self._driver(change)
-        trouble = ""
+        trouble = said = ""
         try:
-            (driver.undo if change["type"] == "undo" else driver.upgrade)(staged)
+            said = (driver.undo if change["type"] == "undo" else driver.upgrade)(staged)
         except TransactionDiffers as error:
             trouble, reason = str(error), "transaction_differs"
         except ArtefactDiffers as error:
@@ -163,7 +163,7 @@ class Actions:
         left = sorted(p.name for p in packages_of(change) if have.get(p.name) != p.after)
         if left:
             return Ended("failed", "tool", f"{', '.join(left)} not at the named version", have)
-        return Ended("succeeded", "", "", have)
+        return Ended("succeeded", "", said, have)
 
     def observed(self, change: Json) -> dict[str, str]:
         """Give the versions of a change's packages that are installed now."""

@@ -9,7 +9,7 @@ Rules:
   same action may be run again at any time and ends in the same state;
 * artefacts are kept, so that an undo needs no server.
 
-Adapters: `apt.py`, `venv.py`. Left out: removing old artefacts; rehearsal of file effects.
+Adapters: `apt.py`, `venv.py`. Left out: removing old artefacts.
 """
 
 import fcntl
@@ -123,11 +123,14 @@ class Driver(Protocol):
     def preview(self, staged: Staged, *, undo: bool = False) -> None:
         """Raise `TransactionDiffers` if anything but the named packages would be touched."""
 
-    def upgrade(self, staged: Staged) -> None:
-        """Preview, then install; never goes down. Packages already there are left alone."""
+    def upgrade(self, staged: Staged) -> str:
+        """Preview, then install; never goes down. Packages already there are left alone.
 
-    def undo(self, staged: Staged) -> None:
-        """Preview, then install the older versions of `staged`."""
+        Gives what a report shall say of it besides the versions, or nothing.
+        """
+
+    def undo(self, staged: Staged) -> str:
+        """Preview, then install the older versions of `staged`; as `upgrade`."""
 
     def recover(self) -> tuple[Package, ...]:
         """Finish a transaction that was torn; give its packages, or nothing if none was begun."""

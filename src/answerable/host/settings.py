@@ -6,12 +6,13 @@
      "services":{"kind":"systemd"},
      "guards":{"g1":"https://g1.example"},"poll":5,"retry":60,"inventory":900,"zones":["web"]}
 
-`driver` is also `{"kind":"venv","path":"/srv/app"}`; `services` also `initd`, or
-`{"kind":"pidfile","units":{"app":["/srv/app/bin/serve"]}}`. `guards` holds addresses that differ
-from the charter's, `zones` what the host adds to its record. `poll`: seconds between two looks at
-the control plane; `retry`: seconds after which what was refused is asked again; `inventory`:
-seconds between two inventories (inventory.py), none if 0. Members may be left out; one that is not
-known is an error, since a misspelt rule would be no rule.
+`driver` is also `{"kind":"venv","path":"/srv/app"}`; apt takes `"transaction":{"allow":[..]}`,
+which makes each change an effect-verified transaction (docs/spec/effects.md). `services`
+also `initd`, or `{"kind":"pidfile","units":{"app":["/srv/app/bin/serve"]}}`. `guards` holds
+addresses that differ from the charter's, `zones` what the host adds to its record. `poll`: seconds
+between two looks at the control plane; `retry`: seconds after which what was refused is asked
+again; `inventory`: seconds between two inventories (inventory.py), none if 0. Members may be left
+out; one that is not known is an error, since a misspelt rule would be no rule.
 """
 
 from collections.abc import Callable, Mapping
@@ -86,7 +87,7 @@ def make_driver(settings: Settings, state: Path) -> Driver | None:
         if kind == "apt":
             from answerable.host.apt import AptDriver  # noqa: PLC0415
 
-            return AptDriver(state, **given)
+            return AptDriver(state, hidden=(state.parent,), **given)
         if kind == "venv":
             from answerable.host.venv import VenvDriver  # noqa: PLC0415
 

@@ -123,13 +123,15 @@ class VenvDriver:
             lines = [f"{name} {version}" for name, version in also]
             raise TransactionDiffers(f"pip would also touch {', '.join(lines)}", lines)
 
-    def upgrade(self, staged: Staged) -> None:
+    def upgrade(self, staged: Staged) -> str:
         """Install the named versions; a lower one is refused."""
         self._change(staged, undo=False)
+        return ""
 
-    def undo(self, staged: Staged) -> None:
+    def undo(self, staged: Staged) -> str:
         """Install the older versions that are named."""
         self._change(staged, undo=True)
+        return ""
 
     def recover(self) -> tuple[Package, ...]:
         """Wait for an orphaned pip, clear what it left, and finish a torn transaction."""

@@ -62,6 +62,26 @@ def changes(layers: Sequence[Layer], root: Path) -> list[Change]:
     return _twins(found, root)
 
 
+def keep(layer: Layer, kept: set[str], root: Path) -> None:
+    """Throw everything out of an upper layer that is not of these paths; it is not mounted now.
+
+    Copies that are the same as the host's go too: they may have other times, and what is computed
+    from them would hold those.
+    """
+    mount = layer.mount.rstrip("/")
+    for folder, _, files in os.walk(layer.upper, topdown=False):
+        inside = Path(folder).relative_to(layer.upper)
+        path = f"{mount}/{inside}" if str(inside) != "." else mount or "/"
+        for name in files:
+            if f"{path.rstrip('/')}/{name}" not in kept:
+                Path(folder, name).unlink()
+        if _hides(Path(folder)):
+            os.removexattr(folder, _OPAQUE)
+        there = (root / path.lstrip("/")).is_dir()
+        if path not in kept and not there and not any(os.scandir(folder)):
+            Path(folder).rmdir()
+
+
 def _walk(upper: Path, inner: str, host: Disk, mount: str) -> Iterator[tuple[str, bool]]:
     """Give (path below the mount, whether it is gone) of all that the upper layer says."""
     with os.scandir(upper / inner.lstrip("/")) as scan:

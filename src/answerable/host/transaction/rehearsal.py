@@ -13,16 +13,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from answerable.host.driver import CHANGE_SECONDS, Ran, TransactionDiffers, last_lines
 from answerable.host.files import make_private
-from answerable.host.transaction import database, derived
+from answerable.host.transaction import database, derived, effects
 from answerable.host.transaction.deb import Deb, read_deb
 from answerable.host.transaction.disk import Disk
-from answerable.host.transaction.effects import Change, changes
 from answerable.host.transaction.explain import Explained, Explainer, Host, digest, sensitive
 from answerable.host.transaction.journal import Repaired, Row, Transactions
 from answerable.host.transaction.port import CHUNK, Drifted
@@ -112,10 +111,10 @@ class Transaction:
 
     def _explained(self, copy: Sandbox, debs: Sequence[Deb], env: Mapping[str, str]) -> Rehearsal:
         explainer = Explainer(debs, Host(ROOT))
-        found = explainer.explain(changes(copy.layers, ROOT), copy.sees)
+        found = explainer.explain(effects.changes(copy.layers, ROOT), copy.sees)
         if found.compute and not found.unexplained:
-            for change in (*found.compute, *found.dropped):
-                _throw_away(change)
+            for layer in copy.layers:
+                effects.keep(layer, {change.path for change in found.commit}, ROOT)
             copy.remount()
             log = self._state / "copy.log"
             paths = [change.path for change in found.compute]
@@ -128,7 +127,7 @@ class Transaction:
 
     def _compute(self, copy: Sandbox, found: Explained) -> None:
         explained = {change.path for change in found.commit}
-        for change in changes(copy.layers, ROOT):
+        for change in effects.changes(copy.layers, ROOT):
             tool = derived.tool_of(change.path)
             if change.path in explained or derived.discarded(change.path):
                 continue
@@ -192,19 +191,8 @@ class Transaction:
             yield Transactions(disk, str(self._state / "transactions"), merge)
 
 
-def _known(change: Change, known: Mapping[str, Change]) -> tuple[str, str]:
+def _known(change: effects.Change, known: Mapping[str, effects.Change]) -> tuple[str, str]:
     return (change.twin if change.twin in known else "", change.was if change.was in known else "")
-
-
-def _throw_away(change: Change) -> None:
-    if change.after and change.after.kind == "dir":
-        for inner in sorted(change.source.rglob("*"), reverse=True):
-            inner.rmdir() if inner.is_dir() and not inner.is_symlink() else inner.unlink()
-        change.source.rmdir()
-    else:
-        # Below a whiteout there is nothing.
-        with suppress(FileNotFoundError, NotADirectoryError):
-            change.source.unlink()
 
 
 def spelled(rehearsal: Rehearsal) -> str:

@@ -1,0 +1,158 @@
+"""Upgrades and undos of packages as transactions, for a driver of a package tool.
+
+Settings: `{"allow": ["setuid", ..]}`, the classes of sensitive effects (sensitive.py) that changes
+may have on this host. `{}` allows none.
+
+Rules:
+* what `preview` rehearsed is what `upgrade` commits, as long as the packages are the same; the
+  journal refuses if the host moved in between;
+* an undo of a transaction goes back by the journal: no tool, no script, no server; only what was
+  installed without a transaction is rehearsed as any other change;
+* the package database's own locks are held while the host is changed.
+
+Left out: keeping a rehearsal over a restart of the agent.
+"""
+
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from answerable.host.driver import (
+    DriverFailed,
+    Locked,
+    Package,
+    Ran,
+    Staged,
+    TransactionDiffers,
+    last_lines,
+)
+from answerable.host.transaction.database import HOME
+from answerable.host.transaction.port import Drifted
+from answerable.host.transaction.rehearsal import Rehearsal, Transaction
+from answerable.host.transaction.sandbox import INSIDE
+from answerable.host.transaction.sensitive import CLASSES
+from answerable.kernel.canon import Json
+
+ARGUMENTS = "{packages}"
+"""Stands in a tool's argv for the files of the packages, as the copy sees them."""
+_LOCKS = ("lock-frontend", "lock")
+
+
+class Packages:
+    """Transactions of one host's packages.
+
+    Args:
+        state: folder of the driver's own.
+        given: the settings.
+        hidden: folders that scripts must not see besides.
+    """
+
+    def __init__(self, state: Path, given: Mapping[str, object], hidden: Sequence[Path]) -> None:
+        allow = given.get("allow", [])
+        if given.keys() - {"allow"} or not isinstance(allow, list) or set(allow) - set(CLASSES):
+            raise TypeError(f"`transaction` takes `allow`, a list of {', '.join(CLASSES)}")
+        self._allowed, self._transaction = tuple(map(str, allow)), Transaction(state, hidden)
+        self._held, self._rehearsed, self._stack = ("", ()), None, ExitStack()
+
+    _held: tuple[str, tuple[Package, ...]]
+    _rehearsed: Rehearsal | None
+
+    def preview(self, staged: Staged, argv: Sequence[str], env: Mapping[str, str]) -> Rehearsal:
+        """Rehearse, unless that is done; refuse what is unexplained or not allowed.
+
+        Args:
+            argv: the tool's words, with `ARGUMENTS`.
+        """
+        wanted = (" ".join(argv), staged.packages)
+        if self._rehearsed is None or self._held != wanted:
+            self.forget()
+            words = list(argv)
+            at = words.index(ARGUMENTS)
+            words[at : at + 1] = [f"{INSIDE}/packages/{file.name}" for file in staged.files]
+            made = self._transaction.rehearse(words, staged.files, env, _why)
+            rehearsed = self._stack.enter_context(made)
+            self._held, self._rehearsed = wanted, rehearsed
+        try:
+            self._rehearsed.refuse(self._allowed)
+        except TransactionDiffers:
+            self.forget()
+            raise
+        return self._rehearsed
+
+    def upgrade(self, staged: Staged, argv: Sequence[str], env: Mapping[str, str]) -> str:
+        """Do exactly what was rehearsed; give what a report shall say of it."""
+        rehearsed = self.preview(staged, argv, env)
+        try:
+            with _locked():
+                note = {"packages": [[p.name, p.before, p.after] for p in staged.packages]}
+                number = self._transaction.commit(rehearsed, note)
+        except Drifted as error:
+            raise TransactionDiffers(str(error), error.paths) from error
+        finally:
+            self.forget()
+        asked = f"; scripts asked for {', '.join(rehearsed.asked)}" if rehearsed.asked else ""
+        return f"effects {rehearsed.digest}, transaction {number}{asked}"
+
+    def number(self, staged: Staged) -> str:
+        """Give the transaction in force that an undo of these packages reverses, or nothing."""
+        back = sorted([p.name, p.after, p.before] for p in staged.packages)
+
+        def matches(note: Json) -> bool:
+            return sorted(note["packages"]) == back
+
+        return self._transaction.find(matches)
+
+    def preview_undo(self, number: str) -> None:
+        """Raise `TransactionDiffers` if the host drifted."""
+        if drifted := self._transaction.drift(number):
+            raise TransactionDiffers(
+                f"{len(drifted)} paths changed since the change, so it cannot be undone: "
+                f"{', '.join(drifted[:5])}; plan a change instead",
+                drifted,
+            )
+
+    def undo(self, number: str) -> str:
+        """Go back by the journal; give what a report shall say of it."""
+        try:
+            with _locked():
+                note = self._transaction.undo(number)
+        except Drifted as error:
+            raise TransactionDiffers(str(error), error.paths) from error
+        return f"effects {note['digest']} undone, transaction {number}"
+
+    def repair(self) -> None:
+        """Mend what was torn.
+
+        Raises:
+            DriverFailed: some paths were changed by somebody else since; all others are mended.
+        """
+        left = [path for repaired in self._transaction.repair() for path in repaired.left]
+        if left:
+            raise DriverFailed(
+                f"a torn change was brought back, but {', '.join(left[:5])} had changed since; "
+                "look at them"
+            )
+
+    def forget(self) -> None:
+        """Throw the rehearsal away."""
+        self._rehearsed = None
+        self._stack.close()
+
+
+def _why(done: Ran) -> str:
+    return last_lines(done.output, 6) or f"exit {done.code}" if done.code else ""
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    with ExitStack() as stack:
+        for name in _LOCKS:
+            file = stack.enter_context(Path(HOME, name).open("a"))
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise Locked(
+                    f"another package tool holds `{file.name}`; end it, then try again"
+                ) from error
+        yield

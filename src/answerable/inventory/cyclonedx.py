@@ -134,20 +134,20 @@ class _Components:
         self._open: list[tuple[int, dict[str, Any]]] = []
         self._path: list[str] = []
         self._text: list[str] = []
-        self._property, self._count, self._bom = "", 0, False
+        self._property, self._count = "", 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        space, _, tag = name.rpartition(" ")
-        if not self._path:
-            self._bom = tag == "bom" and space.startswith("http://cyclonedx.org/schema/bom/")
-        if not self._bom or len(self._path) >= DEEP:
-            raise Unreadable("no CycloneDX document, or one nested too deep")
-        listed = self._path[:2] == ["bom", "components"] and self._path[-1] == "components"
-        if tag == "component" and listed:
+        tag, path = name[name.rfind(" ") + 1 :], self._path
+        if not path and not (tag == "bom" and name.startswith("http://cyclonedx.org/schema/bom/")):
+            raise Unreadable("no CycloneDX document")
+        if len(path) >= DEEP:
+            raise Unreadable("a document that is nested too deep")
+        if tag == "component" and path[-1] == "components" == path[1]:
             self._begin(attributes.get("type", ""))
-        self._property = attributes.get("name", "") if tag == "property" else ""
-        self._path.append(tag)
-        self._text = []
+        elif tag == "property":
+            self._property = attributes.get("name", "")
+        path.append(tag)
+        self._text.clear()
 
     def _begin(self, kind: str) -> None:
         self._count += 1
@@ -163,7 +163,10 @@ class _Components:
             self._text.append(data)
 
     def end(self, _name: str) -> None:
-        tag, (depth, made) = self._path.pop(), self._open[-1] if self._open else (-9, {})
+        tag = self._path.pop()
+        if not self._open:
+            return
+        depth, made = self._open[-1]
         at = len(self._path) - depth
         if at == 0:
             self._open.pop()
@@ -172,7 +175,7 @@ class _Components:
         elif at == 2 and tag == "property" and self._path[-1] == "properties":  # noqa: PLR2004
             value = "".join(self._text).strip()
             made["properties"].append({"name": self._property, "value": value})
-        self._text = []
+        self._text.clear()
 
 
 def _xml(data: bytes) -> list[Any]:

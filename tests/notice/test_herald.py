@@ -10,7 +10,7 @@ from answerable.kernel.fold import admit
 from answerable.notice.channel import Accepted, Address, Failed, Message, Outcome
 from answerable.notice.words import check_words
 from tests.notice.parish import Parish, details
-from tests.simulator import HOUR
+from tests.simulator import HOUR, Simulator
 
 RECIPIENTS = {"lee", "kim"}
 
@@ -323,3 +323,77 @@ def test_two_heralds_tell_the_same_text(tmp_path: Path) -> None:
     second.tick()
     assert first.page(leaf) == second.page(leaf)
     assert isinstance(one.fake.deliver("a@x", Message("a", "b", "c")), Accepted)
+
+
+def acknowledging(tmp_path: Path) -> Parish:
+    """A fleet whose charter counts a notice as told once a person has acknowledged it."""
+    edit = Simulator(charter=lambda body: body["limits"].update(opens="acknowledged"))
+    return Parish(tmp_path, edit)
+
+
+def link(parish: Parish, person: str) -> list[str]:
+    """Give leaf, person and token of the link in a person's message."""
+    (text,) = (m.text for (at, _), m in parish.fake.taken.items() if at == f"{person}@x")
+    (line,) = (line for line in text.splitlines() if "/seen/" in line)
+    leaf, _, who, token = line.strip().rsplit("/", 4)[1:]
+    return [leaf, who, token]
+
+
+def test_person_acknowledges_by_the_link_of_the_message(tmp_path: Path) -> None:
+    """Looking is no act; pressing is one, said once, and it opens what acceptance does not."""
+    parish = acknowledging(tmp_path)
+    herald, leaf = parish.herald(), parish.notice()
+    herald.tick()
+    where = link(parish, "lee")
+    page = herald.acknowledge(*where, pressed=False)
+    assert page
+    assert "<form method" in page
+    herald.tick()
+    assert len(parish.added) == 2
+    parish.sim.now += 30
+    for _ in range(2):
+        assert "Check words" in (herald.acknowledge(*where, pressed=True) or "")
+        herald.tick()
+        parish.sim.now += 30
+    parish.log()
+    rows = [row[:3] for row in parish.sim.state.notices[leaf]["deliveries"] if row[1] == "lee"]
+    assert rows == [["g1", "lee", "accepted"], ["g1", "lee", "acknowledged"]]
+    herald.tick()
+    assert herald.register.unlogged() == []
+
+
+def test_link_of_one_person_acknowledges_for_nobody_else(tmp_path: Path) -> None:
+    """Attack: who has a link of their own, or none, acknowledges in an objector's name."""
+    parish = acknowledging(tmp_path)
+    herald = parish.herald()
+    leaf, other = parish.notice(), "ab" * 32
+    herald.tick()
+    _, _, token = link(parish, "kim")
+    for place in ([leaf, "lee", token], [other, "kim", token], [leaf, "kim", ""], [leaf, "é", "é"]):
+        assert herald.acknowledge(*place, pressed=True) is None
+    herald.tick()
+    assert len(parish.added) == 2
+
+
+def test_acknowledgement_is_signed_again_under_a_new_charter(tmp_path: Path) -> None:
+    """A charter that came in between does not lose a person's act."""
+    parish = acknowledging(tmp_path)
+    parish.silent = True
+    herald, leaf = parish.herald(), parish.notice()
+    herald.tick()
+    herald.acknowledge(*link(parish, "lee"), pressed=True)
+    parish.sim.succeed(lambda body: body.update(name="renamed"), "dana", "lee")
+    parish.silent = False
+    parish.sim.now += 10
+    herald.tick()
+    parish.log()
+    rows = {tuple(row[1:3]) for row in parish.sim.state.notices[leaf]["deliveries"]}
+    assert ("lee", "acknowledged") in rows
+
+
+def test_no_link_where_acceptance_opens(parish: Parish) -> None:
+    """The same words at every guard, where nothing has to be pressed."""
+    parish.herald().tick()
+    parish.notice()
+    parish.herald().tick()
+    assert not any("/seen/" in message.text for message in parish.fake.taken.values())

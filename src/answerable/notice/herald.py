@@ -11,16 +11,23 @@ For each new notice of the log that this guard follows:
    Addresses come from this guard's own book, never from a plan
 4. for each person told, one `delivery` statement is signed with the herald key and handed to the
    log until it stands there
+5. where the charter's `opens` is `acknowledged`, the message ends with a link of this guard's own,
+   which only that message holds; whoever presses the button behind it acknowledges, and the herald
+   signs a second `delivery`, with status `acknowledged`. Looking at the page is no act: mail
+   scanners do that
 
 Each step is written down before the next (register.py). `tick` is called every second or so by one
 thread and raises nothing for what is broken outside.
 
-Left out: `acknowledged` (people say `seen` themselves), reminders, languages.
+Left out: proof that it was that person who pressed it, beyond having the message (whoever has a key
+says `seen` instead, which needs no herald); reminders, languages.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from hmac import compare_digest
+from html import escape
 from typing import Protocol, TypeVar
 
 from answerable.kernel.canon import Json
@@ -150,7 +157,8 @@ class Herald:
                 self._carry(notice, person, now)
 
     def _carry(self, notice: Noticed, person: str, now: int) -> None:
-        message = Message(f"notice-{notice.leaf}", notice.subject, notice.text)
+        text = notice.text + self._asked(notice.leaf, person)
+        message = Message(f"notice-{notice.leaf}", notice.subject, text)
         problems = []
         for address in self._book.get(person, ()):
             channel = self._world.channels.get(address.channel)
@@ -169,11 +177,14 @@ class Herald:
 
     def _signed(self, told: Delivered, plan: str) -> Delivered:
         law, fleet = self._world.followed.look(lambda state: (state.law(), state.fleet))
+        pressed = self.register.acknowledged(told.leaf, told.person)
+        status = "acknowledged" if pressed else "accepted"
         body = {"notice": told.leaf, "plan": plan, "person": told.person, "channel": told.channel,
-                "status": "accepted", "time": told.time}  # fmt: skip
+                "status": status, "time": pressed or told.time}  # fmt: skip
         number = law.body["number"]
         # The same delivery is the same statement, however often it is signed.
         seed = f"{self._signer.key.vkey()} {told.leaf} {told.person} {number}"
+        seed += f" {status}" if pressed else ""
         text = statement_text(
             "delivery", body, charter=number, fleet=fleet, origin=law.origin,
             nonce=sha256(seed.encode()).hexdigest()[:32],
@@ -183,9 +194,11 @@ class Herald:
     def _say(self, told: Delivered, now: int) -> None:
         def stands(state: State) -> tuple[bool, Charter, Json]:
             notice = state.notices[told.leaf]
-            pairs = {(row[0], row[1]) for row in notice["deliveries"]}
-            return (self._guard, told.person) in pairs, state.law(), notice["body"]
+            said = {tuple(row[:3]) for row in notice["deliveries"]}
+            mine = (self._guard, told.person, "acknowledged" if pressed else "accepted")
+            return mine in said, state.law(), notice["body"]
 
+        pressed = self.register.acknowledged(told.leaf, told.person)
         logged, law, body = self._world.followed.look(stands)
         if logged or body["not_after"] <= now:
             self.register.logged(told.leaf, told.person)
@@ -215,6 +228,40 @@ class Herald:
             return None
         return notice.text if notice.status == "good" else _sorry(notice) + "\n"
 
+    def acknowledge(self, leaf: str, person: str, token: str, *, pressed: bool) -> str | None:
+        """Give the page behind a link, or take the act of who pressed its button.
+
+        Returns: a page of HTML to press, plain words once it is pressed; None if there is no such
+            link, or nothing was delivered by it.
+        """
+        if not compare_digest(token.encode(), self._token(leaf, person).encode()):
+            return None
+        told, notice = self.register.delivered(leaf, person), self.register.notice(leaf)
+        if told is None or notice is None:
+            return None
+        if not pressed:
+            return BUTTON.format(subject=escape(notice.subject), text=escape(notice.text))
+        if not self.register.acknowledged(leaf, person):
+            self.register.acknowledge(leaf, person, self._world.clock())
+            self.register.deliver(self._signed(told, notice.body["plan"]))
+        words = check_words(notice.id)
+        return f"{person} has acknowledged notice {leaf} at {self._guard}\nCheck words  {words}\n"
+
+    def _token(self, leaf: str, person: str) -> str:
+        # An Ed25519 signature is the same each time, and nobody else can make it.
+        said = f"answerable/acknowledge/v1 {leaf} {person}\n".encode()
+        return sha256(self._signer.sign_raw(said)).hexdigest()[:32]
+
+    def _asked(self, leaf: str, person: str) -> str:
+        law = self._world.followed.look(lambda state: state.law())
+        if law.limits["opens"] != "acknowledged" or self._guard not in law.body["guards"]:
+            return ""
+        url = law.body["guards"][self._guard]["url"].rstrip("/")
+        return ASKED.format(
+            most=law.faults + 1,
+            link=f"{url}/notices/{leaf}/seen/{person}/{self._token(leaf, person)}",
+        )
+
     def plan(self, leaf: str) -> bytes | None:
         """Give the plan behind a notice that was found good."""
         return self.register.plan(leaf)
@@ -222,6 +269,13 @@ class Herald:
 
 PAGE = 200
 """Most notices that are listed."""
+ASKED = """
+The window opens when somebody who may object has acknowledged this at {most} guards. At this one:
+    {link}
+"""
+BUTTON = """<!doctype html><meta charset="utf-8"><title>{subject}</title><pre>{text}</pre>
+<form method="post"><button>I have read this notice</button></form>
+"""
 
 
 def _sorry(notice: Noticed) -> str:

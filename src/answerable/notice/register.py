@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS delivery(
     PRIMARY KEY(leaf, person));
 CREATE TABLE IF NOT EXISTS attempt(
     leaf TEXT, person TEXT, again INTEGER NOT NULL, PRIMARY KEY(leaf, person));
+CREATE TABLE IF NOT EXISTS acknowledged(
+    leaf TEXT, person TEXT, time INTEGER NOT NULL, PRIMARY KEY(leaf, person));
 CREATE TABLE IF NOT EXISTS finding(
     number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER, notice TEXT, detail TEXT);
 COMMIT;
@@ -174,6 +176,22 @@ class Register:
         rows = self.run(ask, leaf, person)
         return not rows or rows[0][0] <= now
 
+    def delivered(self, leaf: str, person: str) -> Delivered | None:
+        """Give what was delivered to a person, None if nothing was."""
+        ask = "SELECT leaf,person,channel,time,charter,entry,again FROM delivery"
+        rows = self.run(f"{ask} WHERE leaf=? AND person=?", leaf, person)
+        return Delivered(*rows[0]) if rows else None
+
+    def acknowledge(self, leaf: str, person: str, now: int) -> None:
+        """Write down that a person acknowledged; the first time counts."""
+        self.run("INSERT OR IGNORE INTO acknowledged VALUES (?,?,?)", leaf, person, now)
+
+    def acknowledged(self, leaf: str, person: str) -> int:
+        """Give the second at which a person acknowledged, 0 if never."""
+        ask = "SELECT time FROM acknowledged WHERE leaf=? AND person=?"
+        rows = self.run(ask, leaf, person)
+        return int(rows[0][0]) if rows else 0
+
     def later(self, leaf: str, person: str, again: int) -> None:
         """Try a person again at this second."""
         self.run("REPLACE INTO attempt VALUES (?,?,?)", leaf, person, again)
@@ -212,6 +230,7 @@ class Register:
         self.run("DELETE FROM notice WHERE number>=?", size)
         self.run("DELETE FROM delivery WHERE leaf NOT IN (SELECT leaf FROM notice)")
         self.run("DELETE FROM attempt WHERE leaf NOT IN (SELECT leaf FROM notice)")
+        self.run("DELETE FROM acknowledged WHERE leaf NOT IN (SELECT leaf FROM notice)")
 
     def close(self) -> None:
         """Close the database."""

@@ -9,6 +9,7 @@
 | `POST /veto` | a signed note | a receipt |
 | `GET /start?host=&nonce=` | start.py | state tables and a reply |
 | `GET /notices`, `GET /notices/<leaf hash>`, `.../plan` | | text for people, the plan |
+| `GET`, `POST /notices/<leaf hash>/seen/<person>/<token>` | | a button; the act of pressing it |
 | `POST /attest` | feeds | its answer |
 
 `<log>` is the SHA-256 of the log's origin, in hex. A body over its limit is 413, one that does not
@@ -24,6 +25,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -37,7 +39,7 @@ from answerable.kernel.note import ENTRY
 from answerable.witness.bucket import Bucket
 from answerable.witness.fresh import ASK, TOGETHER
 from answerable.witness.guard import Guard
-from answerable.witness.wire import BINARY, JSON, Answer, GuardUnavailable, problem, refusal
+from answerable.witness.wire import BINARY, JSON, TEXT, Answer, GuardUnavailable, problem, refusal
 from answerable.witness.witness import REQUEST
 
 GATHER = 0.003
@@ -48,6 +50,11 @@ HEADS = 8
 """Heads that are judged at once: a log that holds its records back holds up no host and no veto."""
 ATTEST = 16 << 20
 """Largest request to the attester that is read, bytes."""
+SEEN, HTML = "/notices/{leaf}/seen/{person}/{token}", "text/html; charset=utf-8"
+_BARE = {
+    "content-security-policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+}
 _FOREVER, _SECONDS = "public, max-age=31536000, immutable", "public, max-age=1"
 _NOT_FOUND = problem(404, "unknown_subject", "no such page")
 
@@ -63,6 +70,9 @@ class Pages(Protocol):
 
     def plan(self, leaf: str) -> bytes | None:
         """Give the plan behind it."""
+
+    def acknowledge(self, leaf: str, person: str, token: str, *, pressed: bool) -> str | None:
+        """Give the page behind a person's link, or take the act of who pressed its button."""
 
 
 Attest = Callable[[bytes], Answer]
@@ -135,6 +145,8 @@ def guard_app(guard: Guard, clock: Callable[[], int], pages: Pages, attest: Atte
             Route("/notices", bounded(served.notices), methods=["GET"]),
             Route("/notices/{leaf}", bounded(served.notice), methods=["GET"]),
             Route("/notices/{leaf}/plan", bounded(served.plan), methods=["GET"]),
+            Route(SEEN, bounded(served.button), methods=["GET"]),
+            Route(SEEN, bounded(served.pressed), methods=["POST"]),
             Route("/attest", bounded(served.attest), methods=["POST"]),
         ]
     )
@@ -203,6 +215,18 @@ class _Served:
         plan = await run_in_threadpool(self._pages.plan, request.path_params["leaf"])
         return Answer(200, plan, JSON) if plan is not None else _NOT_FOUND
 
+    async def button(self, request: Request) -> Answer:
+        return await self._seen(request, HTML, pressed=False)
+
+    async def pressed(self, request: Request) -> Answer:
+        return await self._seen(request, TEXT, pressed=True)
+
+    async def _seen(self, request: Request, kind: str, *, pressed: bool) -> Answer:
+        words = (request.path_params[name] for name in ("leaf", "person", "token"))
+        ask = partial(self._pages.acknowledge, *words, pressed=pressed)
+        page = await run_in_threadpool(ask)
+        return Answer(200, page.encode(), kind) if page is not None else _NOT_FOUND
+
     async def attest(self, request: Request) -> Answer:
         return await run_in_threadpool(self._attest, await _body(request, ATTEST))
 
@@ -223,4 +247,5 @@ async def _body(request: Request, limit: int) -> bytes:
 
 def _response(answer: Answer, caching: str = "") -> Response:
     headers = {"content-type": answer.kind, "cache-control": caching or "no-store"}
+    headers |= _BARE if answer.kind == HTML else {}
     return Response(answer.body, answer.status, headers)

@@ -297,6 +297,22 @@ def test_a_day_of_syncs_is_one_day_of_the_past(tmp_path: Path) -> None:
     assert [day.since for day in last.past] == [NOON, NOON + DAY]
 
 
+def test_old_worlds_go_unless_something_was_decided_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest few stay, and every one that was accepted or that a candidate was made from."""
+    monkeypatch.setattr("answerable.feeds.world.KEPT", 2)
+    worlds, made = Worlds(tmp_path), []
+    for day in range(6):
+        kev = document("kev", [claim("kev", f"CVE-2024-{day:04}")])
+        made.append(_build(tmp_path, kev, now=NOON + day * DAY))
+    worlds.pin(made[1])
+    worlds.accept("debian", made[2])
+    assert worlds.prune() == [made[0].root, made[3].root]
+    assert [worlds.get(made[n].root) for n in (1, 2, 4, 5)] == [made[n] for n in (1, 2, 4, 5)]
+    assert worlds.prune() == []
+
+
 def test_steps_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long work says how far it is."""
     monkeypatch.setattr("answerable.feeds.world.EVERY", 2)

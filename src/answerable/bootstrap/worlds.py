@@ -71,9 +71,11 @@ class Lookout:
 
         sync.sync(self.wanted, self.folder, now, told)
         given = sync.rows(self.wanted, self.folder, now)
-        return self.worlds.build(
+        made = self.worlds.build(
             given, now, cleared, lambda doing, done: heard(doing, "world", done, 0)
         )
+        self.worlds.prune()
+        return made
 
     def documents(self, now: int) -> tuple[Kept, ...]:
         """Give the state of every document, without fetching."""
@@ -110,10 +112,11 @@ class Lookout:
         return partial(_gather, self.newest(), at, ruling) if self.looks else None
 
     def origin(self) -> tuple[Origin, ...]:
-        """Name the newest world as what a candidate was made from; raises as `newest`."""
+        """Name the newest world as what a candidate is made from, and keep it; as `newest`."""
         if not self.looks:
             return ()
         world = self.newest()
+        self.worlds.pin(world)
         return (Origin("world", world.root, world.time, 0),)
 
     def shocks(self, feed: str, released: int) -> tuple[Shock, ...]:

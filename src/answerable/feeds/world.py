@@ -5,6 +5,7 @@
     <home>/<root>/{ranges,claims,ranges_past,claims_past}.parquet    tables.py
     <home>/newest                   the root of the newest one
     <home>/accepted.json            feed -> root of the last one that was found good for it
+    <home>/pinned/<root>            one that a candidate was made from
 
 Rules:
 
@@ -15,14 +16,16 @@ Rules:
 2. A folder appears under its root when all its files are there, and is never changed.
 3. The header says when it was made, from which world, and what `shock.py` remembers of the past.
 4. A world is opened by the hashes of its files; `verify` reads every row and recomputes the root.
+5. The newest `KEPT` stay, and those that are pinned or accepted: a decision is replayed on the
+   world of its time.
 
 Worlds say what was said. They are no facts and no host sees them; the model may rank by them, and
-candidate.py takes from them what agree.py believes. Left out: throwing old worlds away: a decision
-is replayed on the world of its time.
+candidate.py takes from them what agree.py believes. Left out: when a pin may go.
 """
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +49,8 @@ DOCUMENTS = 128 * MIB
 """Largest list of documents, bytes."""
 CHUNK = 1 << 16
 """Leaves whose tree is held at once; a power of two, so chunks are subtrees of RFC 6962."""
+KEPT = 30
+"""Worlds that stay although nothing was decided on them."""
 EVERY = 50_000
 """Rows between two calls of `progress`."""
 FILES = ("documents.json", *(f"{name}.parquet" for name in tables.NAMES))
@@ -167,6 +172,23 @@ class Worlds:
         place = self.home / "accepted.json"
         found = _json(place, MANIFEST, {"*": "hex"}) if place.exists() else {}
         return dict(found)
+
+    def pin(self, world: World) -> None:
+        """Keep a world, since something was decided on it."""
+        (self.home / "pinned").mkdir(mode=0o700, exist_ok=True)
+        (self.home / "pinned" / world.root).touch()
+
+    def prune(self) -> list[str]:
+        """Throw away worlds that nobody needs (rule 5); give their roots, the oldest first."""
+        needed = {file.name for file in self.home.glob("pinned/*")} | set(self._accepted().values())
+        folders = [each for each in self.home.iterdir() if _ROOT.fullmatch(each.name)]
+        folders.sort(key=lambda each: (each / "manifest.json").stat().st_mtime_ns)
+        gone = [each for each in folders[:-KEPT] if each.name not in needed]
+        for folder in gone:
+            aside = folder.with_name(f".old-{folder.name}")
+            folder.rename(aside)
+            shutil.rmtree(aside)
+        return [folder.name for folder in gone]
 
     def shocks(self, feed: str, world: World) -> tuple[Shock, ...]:
         """Say how a world differs from the last accepted one in a way that people should look at.

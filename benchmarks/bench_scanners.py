@@ -245,10 +245,10 @@ def main() -> None:
         listed = packages(rows, count)
         for some in (listed[: count // 10], listed):
             said = {**one_list(trivy, folder, rows, some), "advisories": len(rows)}
-            print(said)
+            print("one list:", said)
             print(json.dumps(said))
         said = hosts(trivy, folder, rows, listed)
-        print(said)
+        print("hosts:", said)
         print(json.dumps(said))
 
 

@@ -20,11 +20,14 @@ Left out: semver and apk, which no host of ours has (exposure/keys.py).
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from answerable.kernel.errors import demand
 
 LENGTH = 255
 """Longest version that is read, characters."""
+PARTS = 8_192
+"""Most parts of versions whose keys are remembered: few revisions make up most versions."""
 DPKG = frozenset({"debian", "ubuntu", "ubuntu-pro"})
 RPM = frozenset({
     "almalinux", "amazon", "azure linux", "centos", "fedora", "mageia", "openeuler", "opensuse",
@@ -40,7 +43,8 @@ _EVR = re.compile(r"(?:(\d{1,9}):)?([A-Za-z0-9._+~^]+)(?:-([A-Za-z0-9._+~^]+))?"
 _PEP440 = re.compile(
     r"v?(?:(\d+)!)?(\d+(?:\.\d+)*)(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?(\d*))?"
     r"(-\d+|[-_.]?(?:post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?"
-    r"(?:\+([a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
+    r"(?:\+([a-z0-9]+(?:[-_.][a-z0-9]+)*))?",
+    re.IGNORECASE,
 )
 _RUNS = re.compile(r"([^0-9]*)([0-9]*)")
 _RPM_RUNS = re.compile(r"([A-Za-z]+)|([0-9]+)|([~^])")
@@ -69,6 +73,7 @@ def number(digits: str) -> bytes:
     return head + value.to_bytes(size)
 
 
+@lru_cache(maxsize=PARTS)
 def _dpkg_part(text: str) -> bytes:
     out = b""
     for chars, digits in _RUNS.findall(text)[:-1]:
@@ -81,6 +86,7 @@ def _dpkg(found: re.Match[str]) -> bytes:
     return number(epoch or "0") + _dpkg_part(upstream or native) + _dpkg_part(revision or "0")
 
 
+@lru_cache(maxsize=PARTS)
 def _rpm_part(text: str) -> bytes:
     out = b""
     for letters, digits, mark in _RPM_RUNS.findall(text):
@@ -100,6 +106,7 @@ def _rpm(found: re.Match[str]) -> bytes:
 
 def _pep440(found: re.Match[str]) -> bytes:
     epoch, release, pre, pre_number, post, dev, local = found.groups()
+    pre, local = pre and pre.lower(), local and local.lower()
     out = number(epoch or "0")
     for each in _ZEROS.sub("", release).split("."):
         out += b"\2" + number(each)
@@ -136,15 +143,19 @@ def key(ecosystem: str, version: str) -> bytes:
 
 def read(ecosystem: str, version: str) -> Read:
     """Take a version apart; its key is made when it is asked for. Raises as `key` does."""
-    family, colon, _ = ecosystem.partition(":")
-    form, found = _pep440, None
-    if len(version) <= LENGTH and version.isascii():
-        if colon and family in DPKG:
-            found, form = _DEB_VERSION.fullmatch(version), _dpkg
-        elif colon and family in RPM:
-            found, form = _EVR.fullmatch(version), _rpm
-        elif ecosystem == "pypi":
-            found, form = _PEP440.fullmatch(version.lower()), _pep440
+    scheme = _scheme(ecosystem)
+    sound = scheme and len(version) <= LENGTH and version.isascii()
+    found = scheme[0].fullmatch(version) if scheme and sound else None
     demand(found, "malformed", f"`{version}` is no version of `{ecosystem}`")
-    assert found, "just demanded"
-    return form, found
+    assert scheme and found, "just demanded"  # noqa: PT018
+    return scheme[1], found
+
+
+@lru_cache(maxsize=1024)
+def _scheme(ecosystem: str) -> tuple[re.Pattern[str], Form] | None:
+    family, colon, _ = ecosystem.partition(":")
+    if colon and family in DPKG:
+        return _DEB_VERSION, _dpkg
+    if colon and family in RPM:
+        return _EVR, _rpm
+    return (_PEP440, _pep440) if ecosystem == "pypi" else None

@@ -24,6 +24,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,16 +113,25 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-@contextmanager
-def _opened(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an empty database in memory; it writes to no other folder than `spill`, if to any."""
+def _engine(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Start an empty database in memory; it writes to no other folder than `spill`, if to any."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": "1", "memory_limit": MEMORY, "preserve_insertion_order": "true",
         "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
         "temp_directory": str(spill or ""),
     }  # fmt: skip
+    return duckdb.connect(":memory:", config=config)
+
+
+_reader = cache(_engine)
+"""One engine for all readers; each has a connection of its own, and makes temporary views only."""
+
+
+@contextmanager
+def _opened(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection: to an engine of its own that may spill, or for reading."""
     try:
-        with closing(duckdb.connect(":memory:", config=config)) as database:
+        with closing(_engine(spill) if spill else _reader().cursor()) as database:
             yield database
     except duckdb.Error as error:
         raise Unreadable(f"a table of the world: {str(error)[:500]}; sync again") from error
@@ -275,15 +285,17 @@ def _views(database: duckdb.DuckDBPyConnection, folder: Path, prefix: str = "") 
     """Make one view a kind: every row with its `gone`, 0 while it is stated."""
     for name in NAMES:
         file = _quoted(folder / f"{name}.parquet")
-        database.execute(f"CREATE VIEW {prefix}all_{name} AS SELECT * FROM read_parquet({file})")
+        database.execute(
+            f"CREATE TEMP VIEW {prefix}all_{name} AS SELECT * FROM read_parquet({file})"
+        )
     own = _list(_COLUMNS["ranges"])
     database.execute(
-        f"CREATE VIEW {prefix}ranges AS SELECT *, 0 AS gone FROM {prefix}all_ranges "
+        f"CREATE TEMP VIEW {prefix}ranges AS SELECT *, 0 AS gone FROM {prefix}all_ranges "
         f"ANTI JOIN {prefix}all_ranges_past USING ({own}) "
         f"UNION ALL SELECT * FROM {prefix}all_ranges_past"
     )
     database.execute(
-        f"CREATE VIEW {prefix}claims AS SELECT *, 0 AS gone FROM {prefix}all_claims "
+        f"CREATE TEMP VIEW {prefix}claims AS SELECT *, 0 AS gone FROM {prefix}all_claims "
         f"UNION ALL SELECT * FROM {prefix}all_claims_past"
     )
 

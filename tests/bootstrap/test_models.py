@@ -61,7 +61,6 @@ def test_the_released_model_is_loaded(ground: Ground) -> None:
     ground.release(DATA, "dana", "fay")
     ground.keep(DATA)
     assert ground.served() == Served(MODEL)
-    assert models.released(ground.logs.state)
 
 
 def test_without_a_release_there_is_no_model(ground: Ground) -> None:

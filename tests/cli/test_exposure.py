@@ -65,7 +65,7 @@ def test_the_short_form_is_for_flaws_and_for_evidence(
 ) -> None:
     """A flaw's name is no directory; anything else is one, and needs a subject."""
     del run
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert main(["explain", OTHER.lower(), "--feeds", str(tmp_path / "feeds")]) in (0, 1)
     capfd.readouterr()
     assert main(["explain", str(tmp_path)]) == 2

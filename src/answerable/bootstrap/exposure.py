@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
@@ -43,7 +44,6 @@ from answerable.kernel.errors import Refused
 
 HERE = ALONE | {"exploited", "exploit", "kev_added", "kev_due", "kev_ransomware"}
 """What may rest on one channel in a list that nothing depends on."""
-VERSION = "0.1.0"
 Progress = Callable[[str, int], None]
 
 
@@ -67,7 +67,7 @@ class Listed:
     def heading(self) -> Heading:
         """What stands over an export of it."""
         by = model_of(self.context.model, self.context.without)
-        return Heading(self.context.now, VERSION, by)
+        return Heading(self.context.now, version("answerable"), by)
 
 
 def here(

@@ -19,6 +19,7 @@ A folder that is itself one of worlds (as `feed sync` writes it) gives its newes
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def recognise(folder: Path, ecosystem: str) -> tuple[list[Mapping[str, Any]], li
 def _files(folder: Path) -> list[str]:
     found = [
         str(path.relative_to(folder))
-        for path in sorted(folder.rglob("*"))[:FILES]
+        for path in sorted(islice(folder.rglob("*"), FILES))
         if path.is_file() and len(path.relative_to(folder).parts) <= DEEP
     ]
     return [path for path in found if not path.startswith(".")]

@@ -35,7 +35,7 @@ from answerable.kernel.canon import Json
 from answerable.kernel.charter import MANY, Charter
 from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.errors import Refused, demand
-from answerable.kernel.fold import State, release_origin
+from answerable.kernel.fold import release_origin
 from answerable.kernel.merkle import leaf_hash
 from answerable.kernel.statement import AUTHORITY, open_statement
 from answerable.ledger.client import HttpSource, Reader
@@ -142,8 +142,3 @@ def keep(directory: Path, data: bytes, manifest: str) -> str:
 def read_golden(path: Path) -> Golden:
     """Read a golden set; raises `NotConfigured` or `Refused`."""
     return golden.read(read_bytes(path, golden.SIZE))
-
-
-def released(state: State) -> str:
-    """Give the release of the model in service, or nothing."""
-    return str(state.newest.get(FEED, ""))

@@ -4,6 +4,7 @@ Without a directory it is about the machine that it runs on: its own package dat
 of publications. With a control plane's directory it is about the fleet.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -170,7 +171,7 @@ def _listed(
             return fleet(planning)
         with bar() as progress:
             return all_of(planning, progress)
-    cache = kept or Path(typer.get_app_dir("answerable")) / "exposure"
+    cache = kept or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "answerable"
     with bar() as progress:
         return here(Place(feeds, cache, max_age * DAY), progress, public=public, root=root)
 

@@ -13,13 +13,13 @@ Left out: time series; anything that moves.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from answerable.exposure.bod2604 import DAYS
 from answerable.exposure.plain import plain, xml
-from answerable.exposure.rank import TIMELINE, Ranked, Reason
+from answerable.exposure.rank import TIMELINE, Kind, Ranked, Reason
 
 ROWS = 40
 """Most rows of a heat map before it shows zones instead of hosts; most bars of a chart."""
@@ -27,8 +27,11 @@ LENGTH = 42
 """Longest label, characters."""
 INK, PAPER, FAINT = "#1a1a1a", "#ffffff", "#6b6b6b"
 _EMPTY, _LIGHT, _DARK = (0xF3, 0xF3, 0xF3), (0xFD, 0xE0, 0xC5), (0x8B, 0x1E, 0x3F)
-_BARS = ("#8b1e3f", "#3c6997", "#5b8c5a", "#c98c2b", "#6c5b7b", "#8c8c8c")
-_KINDS = ("BOD 26-04", "exploitation", "EPSS", "model", "severity", "place")
+_KINDS: Mapping[Kind, tuple[str, str]] = {
+    "directive": ("BOD 26-04", "#8b1e3f"), "exploitation": ("exploitation", "#3c6997"),
+    "forecast": ("EPSS", "#5b8c5a"), "model": ("model", "#c98c2b"),
+    "severity": ("severity", "#6c5b7b"), "place": ("place", "#8c8c8c"),
+}  # fmt: skip
 _TITLES = {"FSU": "on upgrade", "60D": "60 days", "14D": "14 days", "3D": "3 days",
            "3DF": "3 days + forensics"}  # fmt: skip
 _LINE, _LEFT, _TOP, _CELL, _BAR = 22, 320, 74, 118, 560
@@ -170,9 +173,9 @@ def ranking(rows: Sequence[Ranked], by: str) -> Picture:
     title = f"The most urgent {len(shown)} of {len(rows)} exposures"
     shapes: list[Box | Text] = []
     x = _LEFT
-    for kind, colour in zip(_KINDS, _BARS, strict=True):
-        shapes += [Box(x, _TOP - 24, 11, 11, colour), Text(x + 16, _TOP - 14, kind, 12)]
-        x += 30 + 8 * len(kind)
+    for name, colour in _KINDS.values():
+        shapes += [Box(x, _TOP - 24, 11, 11, colour), Text(x + 16, _TOP - 14, name, 12)]
+        x += 30 + 8 * len(name)
     most = max((_length(one) for one in shown), default=1)
     for line, one in enumerate(shown):
         shapes += _bar(line, one, most)
@@ -185,26 +188,19 @@ def _length(one: Ranked) -> int:
 
 def _points(reason: Reason) -> int:
     """Give a part's length: a step of the timeline is drawn shorter than it counts."""
-    return reason.points * _STEP // TIMELINE if _kind(reason) == 0 else reason.points
-
-
-def _kind(reason: Reason) -> int:
-    words = (("BOD",), ("it is known to be exp", "exploitation", "an exploit", "ransom"),
-             ("its EPSS", "no EPSS"), ("the model",), ("its urgency", "no urgency", "its CVSS",
-             "no CVSS"))  # fmt: skip
-    return next((n for n, row in enumerate(words) if reason.because.startswith(row)), 5)
+    return reason.points * _STEP // TIMELINE if reason.kind == "directive" else reason.points
 
 
 def _bar(line: int, one: Ranked, most: int) -> Iterator[Box | Text]:
     y, x, exposure = _TOP + line * _LINE, _LEFT, one.exposure
     name = one.verdict.cve or exposure.advisory.id
     yield Text(_LEFT - 10, y + 15, short(f"{name} {exposure.host}"), 12, "end")
-    for kind in range(len(_KINDS)):
-        mine = [reason for reason in one.reasons if _kind(reason) == kind]
+    for kind, (_, colour) in _KINDS.items():
+        mine = [reason for reason in one.reasons if reason.kind == kind]
         width = sum(_points(reason) for reason in mine) * _BAR // max(most, 1)
         if width:
             title = "; ".join(f"{reason.points} {reason.because}" for reason in mine)
-            yield Box(x, y + 3, width, _LINE - 6, _BARS[kind], title)
+            yield Box(x, y + 3, width, _LINE - 6, colour, title)
             x += width
     yield Text(x + 8, y + 15, str(one.score), 12)
 

@@ -11,6 +11,7 @@ UTC, ages are as of the second that the caller names.
 Left out: who allowed a change because of it (evidence/explain.py).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ CHANGES = 6
 """How many single changes to the model's answer are shown."""
 HOSTS = 20
 """How many hosts are shown; the others are counted."""
+MOST = 60.0
+"""Largest logit that is shown as odds."""
 LEAST = 1000
 """Terms below this many millionths say nothing."""
 _HOUR, _DAY = 3_600, 86_400
@@ -82,7 +85,7 @@ def _where(row: Ranked) -> dict[str, Any]:
 
 
 def _decided(top: Ranked) -> str:
-    learned = [r for r in top.reasons if r.because.startswith("the model")]
+    learned = [reason for reason in top.reasons if reason.kind == "model"]
     rules = max(top.reasons, key=lambda reason: reason.points)
     words = f"the rule: {rules.because}"
     return f"{words}; within it, also {learned[0].because}" if learned else words
@@ -90,7 +93,7 @@ def _decided(top: Ranked) -> str:
 
 def _part(reason: Reason, now: int) -> dict[str, Any]:
     age = max(0, now - reason.said) if reason.said else None
-    return {"points": reason.points, "because": reason.because,
+    return {"kind": reason.kind, "points": reason.points, "because": reason.because,
             "channels": list(reason.channels), "said": reason.said, "age": age}  # fmt: skip
 
 
@@ -201,7 +204,7 @@ def _spelled_model(said: dict[str, Any]) -> Iterator[str]:
     shown = [term for term in said["terms"] if abs(term["millionths"]) >= LEAST][:TERMS]
     for term in shown:
         values = ", ".join("not said" if v is None else str(v) for v in term["values"])
-        odds = 2.718281828459045 ** (term["millionths"] / MILLIONTHS)
+        odds = math.exp(max(-MOST, min(MOST, term["millionths"] / MILLIONTHS)))
         weight = f"{term['millionths'] / MILLIONTHS:>+10.6f}"
         yield plain(f"  {weight}  {term['term']} = {values} (odds x{odds:.2f})")
     rest = sum(t["millionths"] for t in said["terms"]) - sum(t["millionths"] for t in shown)

@@ -33,7 +33,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from answerable.exposure import bod2604
 from answerable.exposure.bod2604 import Floor
@@ -78,10 +78,15 @@ Sayings = Mapping[str, Said]
 """Field -> what is believed."""
 
 
+Kind = Literal["directive", "exploitation", "forecast", "model", "severity", "place"]
+"""What a part of the score is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Some points, why, and whose word it is since when (POSIX seconds; 0 if not known)."""
 
+    kind: Kind
     points: int
     because: str
     channels: tuple[str, ...] = ()
@@ -234,7 +239,7 @@ class Ranker:
         count = self._hosts[advisory]
         if count > 1:
             points = min(MOST_HOSTS, DOUBLING * (count.bit_length() - 1))
-            yield Reason(points, f"it is on {count} hosts")
+            yield Reason("place", points, f"it is on {count} hosts")
 
     def learned(self, cve: str) -> Learned | None:
         """Ask the model about a flaw, once."""
@@ -270,7 +275,8 @@ def flaw_of(cve: str, context: Context) -> Flaw:
 def _learned(found: Learned | None) -> Iterator[Reason]:
     if found and found.band:
         share = SHARES[found.band - 1] / 10
-        yield Reason(BAND * found.band, f"the model puts {found.cve} in its first {share:g} %")
+        because = f"the model puts {found.cve} in its first {share:g} %"
+        yield Reason("model", BAND * found.band, because)
 
 
 def _number(text: str) -> int:
@@ -354,13 +360,13 @@ class Weighed:
         yield from self._epss()
         urgency = self.advisory.urgency
         if urgency == "unknown":
-            yield Reason(URGENCY[urgency], "no urgency is stated, counted as medium")
+            yield Reason("severity", URGENCY[urgency], "no urgency is stated, counted as medium")
         else:
-            yield Reason(URGENCY[urgency], f"its urgency is {urgency}")
+            yield Reason("severity", URGENCY[urgency], f"its urgency is {urgency}")
         yield self._cvss()
         if self.public is not False:
             how = "can be reached" if self.public else "is not known not to be reached"
-            yield Reason(PUBLIC, f"the host {how} from public networks")
+            yield Reason("place", PUBLIC, f"the host {how} from public networks")
         yield from self._zones()
 
     def _directive(self) -> Reason:
@@ -370,20 +376,22 @@ class Weighed:
             for question, letter in floor.row.items()
         )
         words = bod2604.WORDS[floor.timeline]
-        return Reason(TIMELINE * floor.strictness, f"BOD 26-04: {words} ({row})")
+        return Reason("directive", TIMELINE * floor.strictness, f"BOD 26-04: {words} ({row})")
 
     def _exploitation(self) -> Iterator[Reason]:
         if self.exploited:
             said = self._said("exploited") or Said("", "", ("released fact",))
-            yield Reason(EXPLOITED, "it is known to be exploited", said.channels, said.said)
+            yield Reason(
+                "exploitation", EXPLOITED, "it is known to be exploited", said.channels, said.said
+            )
         seen = self._said("ssvc_exploitation")
         points = {"active": ACTIVE, "poc": SHOWN}.get(seen.value.lower(), 0) if seen else 0
         if seen and points:
             what = "exploitation was seen" if points == ACTIVE else "an exploit was shown"
-            yield Reason(points, f"{what} (SSVC)", seen.channels, seen.said)
+            yield Reason("exploitation", points, f"{what} (SSVC)", seen.channels, seen.said)
         used = self._said("kev_ransomware")
         if used and used.value.lower() == "yes":
-            yield Reason(RANSOMWARE, "ransomware uses it", used.channels, used.said)
+            yield Reason("exploitation", RANSOMWARE, "ransomware uses it", used.channels, used.said)
 
     def _epss(self) -> Iterator[Reason]:
         for name, words in (("epss_percentile", "percentile"), ("epss", "probability")):
@@ -391,27 +399,28 @@ class Weighed:
             share = _share(said)
             if said and share is not None:
                 because = f"its EPSS {words} is {share:.3f}"
-                yield Reason(round(EPSS * share), because, said.channels, said.said)
+                points = round(EPSS * share)
+                yield Reason("forecast", points, because, said.channels, said.said)
                 return
-        yield Reason(0, "no EPSS is known")
+        yield Reason("forecast", 0, "no EPSS is known")
 
     def _cvss(self) -> Reason:
         said = self._said("cvss")
         theirs = cvss.tenths(said.value) if said else -1
         score = max(theirs, self.advisory.cvss)
         if score < 0:
-            return Reason(0, "no CVSS score is stated")
+            return Reason("severity", 0, "no CVSS score is stated")
         because = f"its CVSS base score is {score // 10}.{score % 10}"
         if said and theirs == score:
-            return Reason(score, because, said.channels, said.said)
-        return Reason(score, because)
+            return Reason("severity", score, because, said.channels, said.said)
+        return Reason("severity", score, because)
 
     def _zones(self) -> Iterator[Reason]:
         left = MOST_ZONES
         for zone in sorted(self.zones & self.context.weights.keys()):
             points = max(0, min(left, self.context.weights[zone]))
             left -= points
-            yield Reason(points, f"the host stands in zone {zone}")
+            yield Reason("place", points, f"the host stands in zone {zone}")
 
 
 def explain(ranked: Ranked) -> dict[str, Any]:
@@ -439,7 +448,7 @@ def explain(ranked: Ranked) -> dict[str, Any]:
         "speaks": verdict.cve,
         "score": ranked.score,
         "reasons": [
-            {"points": r.points, "because": r.because, "channels": list(r.channels),
+            {"kind": r.kind, "points": r.points, "because": r.because, "channels": list(r.channels),
              "said": r.said} for r in ranked.reasons
         ],
     }  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from answerable.host import judge, program
 from answerable.host.client import HttpUnavailable
 from answerable.host.enrol import make_record, read_charter, start, take_proof
 from answerable.host.files import HomeUnavailable
@@ -178,3 +179,56 @@ def test_a_start_under_another_charter_is_refused(site: Site) -> None:
     """The person at the keyboard gave a charter; the guards must stand under that one."""
     site.world.sim.succeed(lambda _: None, "dana", "lee")
     assert refusal(lambda: begin(site)) == "bad_start"
+
+
+def _hostile(what: str, tables: Json, leaf: str) -> None:
+    """Break one row."""
+    if what == "a notice that is none":
+        tables["notices"][leaf] = {}
+    elif what == "a notice without a body":
+        del tables["notices"][leaf]["body"]
+    elif what == "a body that is a number":
+        tables["notices"][leaf]["body"] = 7
+    elif what == "a veto without members":
+        tables["vetoes"]["x"] = {}
+    else:
+        tables["authorizations"] = dict.fromkeys(tables["authorizations"])
+
+
+HOSTILE = (
+    "a notice that is none", "a notice without a body", "a body that is a number",
+    "a veto without members", "an authorization of null",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_rows_of_a_start_are_refused_by_their_digest(
+    site: Site, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: tables whose rows break the kernel reach no kernel question: no quorum signed them.
+
+    The agent's own commands, over real loopback HTTP; the guards' signed answers are untouched.
+    """
+    order = site.world.sim.permitted()
+    site.world.hand_out(order)
+    forged(site, lambda given: _hostile(what, given["tables"], order.notice))
+    asked: list[object] = []
+    monkeypatch.setattr(judge, "verify", lambda *words: asked.append(words))
+    (site.place / "enrolled.json").rename(proof := site.place.with_name("proof.json"))
+    world = site.home().world
+    words = ["enrol", "--dir", str(site.place), "--proof", str(proof), "--start", "guards"]
+    assert program.main(words, world) == program.REFUSED
+    assert "refused: state_diverged" in capsys.readouterr().err
+    assert not (site.place / "enrolled.json").exists()
+    assert site.home().kept.state.tree.size == 0
+    assert asked == []
+
+
+def test_an_honest_start_then_permits(site: Site) -> None:
+    """The same commands with the tables as they are: the order is carried out."""
+    order = site.world.sim.permitted()
+    site.world.hand_out(order)
+    (site.place / "enrolled.json").rename(proof := site.place.with_name("proof.json"))
+    words = ["enrol", "--dir", str(site.place), "--proof", str(proof), "--start", "guards"]
+    assert program.main(words, site.home().world) == program.OK
+    assert ("up", "succeeded", "") in site.outcome()

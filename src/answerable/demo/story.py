@@ -6,10 +6,13 @@ below one directory, whose path is the last line; nothing runs or stays mounted 
 the story ends. `cache/` there is kept for the next time, all else is played anew.
 """
 
+import fcntl
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -42,6 +45,12 @@ def play(directory: Path, kind: str = "auto", last: int = 9) -> None:
     """
     tell, directory = Teller(), directory.resolve()
     signal.signal(signal.SIGTERM, _interrupt)
+    with _alone(directory):
+        _play(directory, kind, last, tell)
+    sys.stdout.write(f"{directory}\n")
+
+
+def _play(directory: Path, kind: str, last: int, tell: Teller) -> None:
     _clear(directory)
     laid = _lay(directory, kind, tell)
     began = tell.elapsed()
@@ -53,7 +62,6 @@ def play(directory: Path, kind: str = "auto", last: int = 9) -> None:
         tell.line(f"the story took {spent:.0f} s, {tell.waited():.0f} s of it waiting")
     finally:
         laid.hosts.down()
-    sys.stdout.write(f"{directory}\n")
 
 
 def _scenes(cast: Cast, last: int) -> None:
@@ -101,14 +109,24 @@ def _lay(directory: Path, kind: str, tell: Teller) -> ground.Ground:
     return laid
 
 
-def _clear(directory: Path) -> None:
-    """Make the directory, or empty one that an earlier story left, of which the cache stays."""
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Make the directory, or take one that an earlier story left, while nobody else plays in it."""
     directory.mkdir(parents=True, exist_ok=True)
-    found = list(directory.iterdir())
-    if found and not (directory / _MARK).exists():
+    if any(directory.iterdir()) and not (directory / _MARK).exists():
         raise StoryFailed(f"`{directory}` holds something else than a demo; name an empty one")
-    (directory / _MARK).touch()
-    for place in found:
+    with (directory / _MARK).open("a") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            why = f"a demo is being played in `{directory}`; let it end, or name another directory"
+            raise StoryFailed(why) from error
+        yield
+
+
+def _clear(directory: Path) -> None:
+    """Empty the directory, of which the cache stays."""
+    for place in list(directory.iterdir()):
         if place.name in _KEPT:
             continue
         if place.is_dir() and not place.is_symlink():

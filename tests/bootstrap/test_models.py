@@ -84,6 +84,17 @@ def test_a_missing_file_is_no_model(ground: Ground) -> None:
     assert "cannot read" in ground.served().why
 
 
+def test_a_log_that_cannot_be_asked_gives_no_model(ground: Ground) -> None:
+    """Without the record nobody knows which file people released; rules go on ranking."""
+    ground.release(DATA, "dana", "fay")
+    ground.keep(DATA)
+    ground.logs.refresh()
+    ground.town.away.add("log")
+    found = models.served(ground.party, ground.logs, ground.client)
+    assert found.model is None
+    assert found.why
+
+
 def test_one_person_releases_no_model(ground: Ground) -> None:
     """The charter's threshold holds for models, whoever asks."""
     with pytest.raises(AssertionError, match="not_enough_people"):

@@ -26,7 +26,7 @@ from pathlib import Path
 import httpx
 
 from answerable.bootstrap.follow import Logs
-from answerable.config import NotConfigured, Party, read_bytes, write_private
+from answerable.config import Party, read_bytes, write_private
 from answerable.exposure import golden
 from answerable.exposure import model as models
 from answerable.exposure.golden import Golden, Shadow, shadow
@@ -34,7 +34,7 @@ from answerable.exposure.model import Model
 from answerable.kernel.canon import Json
 from answerable.kernel.charter import MANY, Charter
 from answerable.kernel.checkpoint import Checkpoint
-from answerable.kernel.errors import Refused, demand
+from answerable.kernel.errors import Refused, Unavailable, demand
 from answerable.kernel.fold import release_origin
 from answerable.kernel.merkle import leaf_hash
 from answerable.kernel.statement import AUTHORITY, open_statement
@@ -61,7 +61,7 @@ def served(party: Party, logs: Logs, client: httpx.Client) -> Served:
         name = named(party, logs, client, number)
         data = read_bytes(party.directory / "models" / name, models.SIZE)
         return Served(checked(data, name, bytes.fromhex(state.releases[number]["root"])))
-    except NotConfigured as error:
+    except Unavailable as error:
         return Served(None, str(error))
     except Refused as refusal:
         return Served(None, f"{refusal.reason}: {refusal.detail}")

@@ -36,7 +36,7 @@ from answerable.exposure.keys import places
 from answerable.feeds.rows import Range
 from answerable.inventory.fleet import Fleet
 from answerable.inventory.installed import Installed, Inventory
-from benchmarks.matching_fleet import make, ranges
+from benchmarks.matching_fleet import make, ranges, write_ranges
 
 CACHE = Path(__file__).parents[1] / ".cache" / "matching"
 SEED, ASKED, DELTAS, MOVED, RUNS = 20_261_122, 3_000, 1_000, 12, 5
@@ -221,7 +221,8 @@ def measure(hosts: int) -> Row:
     if not (folder / "made.json").exists():
         (folder / "made.json").write_text(json.dumps(make(folder, hosts)))
     rows = list(ranges())
-    said: Row = {"fleet": json.loads((folder / "made.json").read_text())}
+    write_ranges(folder, rows)
+    said: Row = {"fleet": {**json.loads((folder / "made.json").read_text()), "ranges": len(rows)}}
     steps: tuple[tuple[str, Callable[[], Row]], ...] = (
         ("agree", lambda: agree(folder, rows)),
         ("cold", lambda: in_bulk(folder, "flat")), ("split", lambda: in_bulk(folder, "split")),

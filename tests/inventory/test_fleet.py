@@ -9,6 +9,7 @@ import pytest
 from pyroaring import BitMap
 
 from answerable.exposure.keys import key, places
+from answerable.inventory import store
 from answerable.inventory.fleet import Fleet, NoFleet
 from answerable.inventory.installed import EVERYWHERE, Gap, Installed, Inventory
 
@@ -217,3 +218,33 @@ def test_packages_are_given_by_id(fleet: Fleet) -> None:
     assert len(list(fleet.packages(ids))) == len(list(fleet.packages())) == 1_200
     assert list(fleet.packages(BitMap())) == []
     assert fleet.ids("web9") == BitMap()
+
+
+@pytest.mark.parametrize("few", [0, 3, 10_000])
+@pytest.mark.parametrize("kept", [0, 10_000])
+def test_moves_count_wherever_they_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, kept: int
+) -> None:
+    """Written down as such, put into bitmaps, or some here and some there: the same answers."""
+    monkeypatch.setattr(store, "FEW", few)
+    monkeypatch.setattr(store, "KEPT", kept)
+    monkeypatch.setattr(store, "LOOK", 5)
+    chance, truth = random.Random(few), dict[str, set[str]]()
+    with Fleet(tmp_path / "fleet.db", places) as fleet:
+        for seen in range(60):
+            name = f"h{chance.randrange(4)}"
+            if chance.random() < 0.1:
+                fleet.forget(name)
+                truth.pop(name, None)
+                continue
+            truth[name] = {f"p{n}" for n in range(9) if chance.random() < 0.5}
+            rows = (Installed("npm", p, "1.0.0", "", p) for p in sorted(truth[name]))
+            fleet.record(_inventory(name, *rows), seen)
+        having = {f"p{n}": {h for h in truth if f"p{n}" in truth[h]} for n in range(9)}
+        having = {name: hosts for name, hosts in having.items() if hosts}
+        assert {n: set(h) for (n, _), h in _spelled(fleet).items()} == having
+        assert set(fleet.versions("npm")) == set(having)
+        for name in having:
+            ((_, hosts),) = fleet.within("npm", "binary", name, b"", b"\xff")
+            assert set(fleet.names(hosts)) == having[name]
+        assert set(fleet.names(fleet.ecosystems()["npm"])) == set().union(*having.values())

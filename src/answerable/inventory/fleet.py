@@ -25,12 +25,14 @@ from pyroaring import BitMap
 
 from answerable.inventory.installed import EVERYWHERE, Gap, Installed, Inventory, State
 from answerable.inventory.store import (
+    HOSTS,
     Change,
     NoFleet,
     Places,
     Row,
     Store,
     bitmap,
+    current,
     installed,
     joined,
 )
@@ -255,22 +257,25 @@ class Fleet:
 
     def packages(self, ids: BitMap | None = None) -> Iterator[tuple[int, Installed, BitMap]]:
         """Give packages that anybody has, with their ids and who has them; all, or those named."""
-        query = f"select hosts, {_PACKAGE} from package where hosts is not null"  # noqa: S608
-        rows = self._store.rows(query) if ids is None else self._chunks(f"{query} and id in", ids)
+        query = f"select {HOSTS}, {_PACKAGE} from package"  # noqa: S608
+        rows = self._store.rows(query) if ids is None else self._chunks(f"{query} where id in", ids)
         for row in rows:
-            yield row[1], installed(row[1:], {}), bitmap(row[0])
+            hosts = current(row[0], row[1])
+            if hosts:
+                yield row[2], installed(row[2:], {}), hosts
 
     def within(
         self, ecosystem: str, level: str, package: str, low: bytes, high: bytes
     ) -> list[tuple[int, BitMap]]:
         """Give the packages found at a place with low <= key < high, and who has each."""
         found = self._store.rows(
-            "select p.id, p.hosts from place join package p on p.id = place.id"
+            f"select place.id, {HOSTS} from place join package on package.id = place.id"  # noqa: S608
             " where place.ecosystem = ? and level = ? and place.package = ?"
-            " and key >= ? and key < ? and p.hosts is not null",
+            " and key >= ? and key < ?",
             (ecosystem, level, package, low, high),
         )
-        return [(number, BitMap.deserialize(hosts)) for number, hosts in found]
+        sets = ((number, current(hosts, moves)) for number, hosts, moves in found)
+        return [(number, hosts) for number, hosts in sets if hosts]
 
     def ids(self, host: str) -> BitMap:
         """Give the packages of a host; none if it is not known."""
@@ -280,18 +285,18 @@ class Fleet:
     def versions(self, ecosystem: str) -> Mapping[str, set[str]]:
         """Give every package of an ecosystem that is on any host, with its versions."""
         found: dict[str, set[str]] = {}
-        query = "select package, version from package where ecosystem = ? and hosts is not null"
-        for package, version in self._store.rows(query, (ecosystem,)):
-            found.setdefault(package, set()).add(version)
+        query = f"select package, version, {HOSTS} from package where ecosystem = ?"  # noqa: S608
+        for package, version, hosts, moves in self._store.rows(query, (ecosystem,)):
+            if current(hosts, moves) if moves else hosts:
+                found.setdefault(package, set()).add(version)
         return found
 
     def ecosystems(self) -> dict[str, BitMap]:
         """Give every ecosystem with the hosts that have any package of it."""
         found: dict[str, BitMap] = {}
-        for ecosystem, hosts in self._store.rows(
-            "select ecosystem, hosts from package where hosts is not null"
-        ):
-            found.setdefault(ecosystem, BitMap()).update(bitmap(hosts))
+        for ecosystem, *hosts in self._store.rows(f"select ecosystem, {HOSTS} from package"):  # noqa: S608
+            if having := current(*hosts):
+                found.setdefault(ecosystem, BitMap()).update(having)
         return dict(sorted(found.items()))
 
     def gaps(self) -> list[tuple[Gap, BitMap]]:
@@ -299,11 +304,11 @@ class Fleet:
         found: dict[tuple[str, str], BitMap] = {}
         for host, name, reason in self._store.rows("select host, name, reason from gap"):
             found.setdefault((name, reason), BitMap()).add(host)
-        for name, reason, hosts in self._store.rows(
-            "select package, unordered, hosts from package"
-            " where unordered <> '' and hosts is not null"
+        for name, reason, *hosts in self._store.rows(
+            f"select package, unordered, {HOSTS} from package where unordered <> ''"  # noqa: S608
         ):
-            found.setdefault((name, reason), BitMap()).update(bitmap(hosts))
+            if having := current(*hosts):
+                found.setdefault((name, reason), BitMap()).update(having)
         return [(Gap(*what), hosts) for what, hosts in sorted(found.items(), key=lambda f: f[0])]
 
     def _chunks(self, query: str, ids: BitMap) -> Iterator[Row]:

@@ -4,15 +4,18 @@ One SQLite file (WAL, each transaction on disk before it counts). Form:
 
     host(id, host, instance, zones, owner, seen, packages)   packages: bitmap of package ids
     package(id, ecosystem, package, version, arch, source, source_version, provides, hosts)
+    moved(package, host, here)                               not yet in `hosts`: who came, who went
     place(ecosystem, level, package, key, id)                under what a package is looked up
     member(kind, name, hosts)                                kind: `zone` or `owner`
     state(host, package, state)                              of packages that are not whole
     gap(host, name, reason)                                  what is there and matches nothing
 
 Rules: a package, as all its fields but its state tell it from others, has one id for ever; a host's
-id is free again when it is forgotten. `hosts` is null when nobody has the package. What has no
-order has no place, and is listed (`unordered`). Bitmaps are Roaring's own form; like the rest of
-the file they are ours alone, and are rebuilt from the hosts when in doubt.
+id is free again when it is forgotten. `hosts` is null when nobody had the package. What has no
+order has no place, and is listed (`unordered`). The few moves of one host are written down as such,
+which costs a page and not a bitmap each; many at once, or many of them together, go into the
+bitmaps. Whoever reads sees both (`HOSTS`, `current`). Bitmaps are Roaring's own form; like the rest
+of the file they are ours alone, and are rebuilt from the hosts when in doubt.
 
 Left out: what the fleet promises (fleet.py); matching (exposure/index.py).
 """
@@ -32,6 +35,10 @@ from answerable.kernel.errors import Refused, Unavailable
 
 BUSY = 10.0
 """Longest wait for another writer, seconds."""
+FEW, KEPT = 2_000, 20_000
+"""Most moves of one transaction that are written down as such, and most that are kept so."""
+LOOK = 64
+"""How many changes apart somebody looks how many are kept."""
 CACHED = 1 << 18
 """Most packages whose ids are remembered."""
 Place = tuple[str, str, str, bytes]
@@ -50,6 +57,10 @@ create table if not exists package (
     arch text not null, source text not null, source_version text not null, provides text not null,
     unordered text not null, hosts blob, unique ({_FIELDS})
 ) strict;
+create table if not exists moved (
+    package integer not null, host integer not null, here integer not null,
+    primary key (package, host)
+) strict, without rowid;
 create table if not exists place (
     ecosystem text not null, level text not null, package text not null, key blob not null,
     id integer not null, primary key (ecosystem, level, package, key, id)
@@ -65,7 +76,7 @@ create table if not exists gap (
     host integer not null, name text not null, reason text not null, primary key (host, name)
 ) strict, without rowid;
 """
-FORM = 2
+FORM = 3
 """Which form of the tables a file has."""
 Row = tuple[Any, ...]
 
@@ -81,6 +92,11 @@ class Moves(NamedTuple):
         for what in {**self.come, **self.gone}:
             yield what, self.come.pop(what, []), self.gone.pop(what, [])
 
+    def clear(self) -> None:
+        """Forget all."""
+        self.come.clear()
+        self.gone.clear()
+
 
 class NoFleet(Unavailable):
     """The store cannot be opened, read or written."""
@@ -89,6 +105,24 @@ class NoFleet(Unavailable):
 def bitmap(data: bytes | None) -> BitMap:
     """Read a bitmap as the store keeps it; nothing is an empty one."""
     return BitMap.deserialize(data) if data else BitMap()
+
+
+HOSTS = """hosts, (
+    select group_concat(host * 2 + here) from moved where moved.package = package.id
+)"""
+"""The columns, of the table `package`, that `current` takes."""
+
+
+def current(data: bytes | None, moves: str | None) -> BitMap:
+    """Give who has a package now."""
+    hosts = bitmap(data)
+    for move in moves.split(",") if moves else ():
+        host, here = divmod(int(move), 2)
+        if here:
+            hosts.add(host)
+        else:
+            hosts.discard(host)
+    return hosts
 
 
 def joined(rows: Iterable[Row]) -> BitMap:
@@ -107,6 +141,7 @@ class Store:
         """
         self.file, self._places = file, places
         self._ids: dict[Row, int] = {}
+        self._changes = 0
         with self._said():
             self._sqlite = sqlite3.connect(
                 file, timeout=BUSY, isolation_level=None, check_same_thread=False
@@ -150,6 +185,10 @@ class Store:
                 change = Change(self)
                 yield change
                 change.settle()
+                self._changes += 1
+                kept = "select count(*) from moved"
+                if self._changes % LOOK == 0 and self.rows(kept)[0][0] > KEPT:
+                    change.fold()
                 self._sqlite.execute("commit")
             except BaseException:
                 self._ids.clear()
@@ -222,11 +261,18 @@ class Change:
             self._members.gone[kind, name].append(host)
 
     def settle(self) -> None:
-        """Write the bitmaps."""
-        for package, come, gone in self._packages.each():
-            found = self.store.rows("select hosts from package where id = ?", (package,))
-            hosts = _changed(found[0][0], come, gone)
-            self.run("update package set hosts = ? where id = ?", (hosts, package))
+        """Write who came and who went."""
+        moves = [
+            (package, host, here)
+            for here, by_package in enumerate((self._packages.gone, self._packages.come))
+            for package, hosts in by_package.items() for host in hosts
+        ]  # fmt: skip
+        if len(moves) > FEW:
+            self.fold()
+            self._write(self._packages)
+        else:
+            self.store._sqlite.executemany("replace into moved values (?, ?, ?)", moves)  # noqa: SLF001
+            self._packages.clear()
         for member, come, gone in self._members.each():
             found = self.store.rows("select hosts from member where kind = ? and name = ?", member)
             hosts = _changed(found[0][0] if found else None, come, gone)
@@ -235,6 +281,20 @@ class Change:
             else:
                 self.run("delete from member where kind = ? and name = ?", member)
         self._moved.clear()
+
+    def fold(self) -> None:
+        """Put what was written down before into the bitmaps."""
+        moves = Moves(defaultdict(list), defaultdict(list))
+        for package, host, here in self.store.rows("select package, host, here from moved"):
+            (moves.come if here else moves.gone)[package].append(host)
+        self._write(moves)
+        self.run("delete from moved", ())
+
+    def _write(self, moves: Moves) -> None:
+        for package, come, gone in moves.each():
+            found = self.store.rows("select hosts from package where id = ?", (package,))
+            hosts = _changed(found[0][0], come, gone)
+            self.run("update package set hosts = ? where id = ?", (hosts, package))
 
 
 def _changed(data: bytes | None, come: list[int], gone: list[int]) -> bytes | None:

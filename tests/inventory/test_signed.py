@@ -1,13 +1,17 @@
 """Inventories that hosts sign."""
 
 import contextlib
+from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answerable.host.apt import AptDriver
+from answerable.inventory.dpkg import installed
 from answerable.inventory.signed import AHEAD, Told, host_of, open_inventory, packages
 from answerable.kernel.canon import encode
 from answerable.kernel.errors import Refused
@@ -91,6 +95,15 @@ def test_an_old_inventory_makes_no_host_look_alive() -> None:
     for last in (NOW, NOW + 1):
         with pytest.raises(Refused, match="duplicate"):
             opened(GOOD, LISTED, last)
+
+
+@pytest.mark.needs("apt")
+def test_a_host_counts_as_we_do(tmp_path: Path) -> None:
+    """What this machine tells by dpkg-query is what is read from dpkg's own file."""
+    native = {row for row in installed(Path("/"), "debian:12") if row.state != "broken"}
+    listed = encode(sorted(map(list, AptDriver(tmp_path, "debian:12").census())))
+    told = {replace(row, provides=()) for row in packages(listed) if row.state != "broken"}
+    assert told == {replace(row, provides=()) for row in native}
 
 
 @pytest.mark.fuzz

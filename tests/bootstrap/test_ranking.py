@@ -1,11 +1,12 @@
 """A fleet's list: released facts, weighed by its world and its released model."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
-from answerable.bootstrap import exposure
+from answerable.bootstrap import exposure, ranking
 from answerable.bootstrap.exposure import everything, fleet
 from answerable.bootstrap.models import release_body
 from answerable.config import NotConfigured, write_private
@@ -87,6 +88,16 @@ def test_a_swapped_model_ranks_by_rules_and_says_so(hub: Hub, lay: Lay) -> None:
     assert [(row.exposure, row.score) for row in found.rows] == rules
     assert "is not the released model" in found.heading.ranking
     assert any("is not the released model" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"weights": {"pci": "300"}}, {"public": {"web": 1}}, {"public": []}]
+)
+def test_settings_of_another_shape_are_named(hub: Hub, bad: dict[str, object]) -> None:
+    """A weight in quotes is told by its name, not by a traceback."""
+    party = replace(hub.planning.party, settings={**hub.planning.party.settings, **bad})
+    with pytest.raises(NotConfigured, match=f"the setting `{next(iter(bad))}`"):
+        ranking.context(party, hub.planning.logs, hub.planning.client, [], 0)
 
 
 def test_one_channels_word_waits(hub: Hub, lay: Lay) -> None:

@@ -9,17 +9,20 @@ reached from public networks). Each may be missing: the ranking then says what i
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 import httpx
 
 from answerable.bootstrap import models
 from answerable.bootstrap.follow import Logs
-from answerable.config import Party
+from answerable.config import NotConfigured, Party
 from answerable.exposure import beliefs
 from answerable.exposure.match import Exposure
 from answerable.exposure.rank import Context
 from answerable.feeds import tables
 from answerable.feeds.world import World, Worlds
+
+Kind = TypeVar("Kind", int, bool)
 
 
 def context(
@@ -28,10 +31,10 @@ def context(
     """Give what ranking knows at POSIX second `now`, and in words what it lacks.
 
     Raises:
+        NotConfigured: a setting of another shape.
         Unusable: the newest world is damaged.
     """
-    settings = party.settings
-    known = Context(now, settings.get("weights", {}), settings.get("public", {}))
+    known = Context(now, _zones(party, "weights", int), _zones(party, "public", bool))
     place = party.directory / "worlds"
     world = Worlds(place).newest() if place.is_dir() else None
     if world is None:
@@ -46,6 +49,13 @@ def context(
     if served.model is None:
         return told, (f"ranked by rules alone: {served.why}",)
     return replace(told, listings=beliefs.listings(world.folder, now)), ()
+
+
+def _zones(party: Party, name: str, kind: type[Kind]) -> dict[str, Kind]:
+    said = party.settings.get(name, {})
+    if not isinstance(said, dict) or not all(type(value) is kind for value in said.values()):
+        raise NotConfigured(f"the setting `{name}` gives each zone a {kind.__name__}")
+    return said
 
 
 def catalogue(world: World) -> bool:

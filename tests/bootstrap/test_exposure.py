@@ -48,6 +48,13 @@ def test_asking_again_gives_the_same(ground: Path) -> None:
     assert [r.score for r in listed(ground).rows] == [r.score for r in listed(ground).rows]
 
 
+def test_the_time_begins_once(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flaw that nobody dates is due as from when we first saw it, not anew with every list."""
+    first = {row.verdict.cve: row.verdict.due for row in listed(ground).rows}
+    monkeypatch.setattr(exposure, "clock", lambda: NOON + 20 * 3_600)
+    assert {row.verdict.cve: row.verdict.due for row in listed(ground).rows} == first
+
+
 def test_being_internal_is_told_by_who_knows(ground: Path) -> None:
     """A machine of which nobody says so counts as public."""
     unknown, inside = listed(ground), listed(ground, public=False)

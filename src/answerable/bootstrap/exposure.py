@@ -11,9 +11,9 @@ package on the hosts of the same zones: a hundred thousand hosts are seconds, an
 
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -112,8 +112,7 @@ def _exposures(
     for package in installed.packages:
         with suppress(Refused):
             names |= {place.package for place in keys.places(package)}
-    stated = tables.ranges(world.folder, names, now)
-    ranges = Ranges(one.row for one in stated if isinstance(one.row, Range))
+    ranges = Ranges(_ranges(world, names, now))
     exposures: list[Exposure] = []
     for at, package in enumerate(installed.packages, 1):
         progress("match", at)
@@ -127,6 +126,16 @@ def _exposures(
         f"`{one.row.advisory}` cannot be applied: {one.reason}" for one in ranges.unordered
     ]
     return exposures, unordered
+
+
+def _ranges(world: World, names: Collection[str], now: int) -> Iterator[Range]:
+    """Give what a world says of packages; what is not dated counts from when we first saw it.
+
+    So the time that a flaw may stay open begins once, not anew with every list.
+    """
+    for one in tables.ranges(world.folder, names, now):
+        if isinstance(one.row, Range):
+            yield replace(one.row, published=one.row.published or one.seen)
 
 
 def _by_flaw(
@@ -189,9 +198,7 @@ def everything(planning: Planning, progress: Progress) -> Listed:
         packages = {number: package for number, package, _ in store.packages()}
         names = {place.package for package in packages.values() for place in _places(package)}
         progress("match", len(packages))
-        stated = tables.ranges(world.folder, names, now)
-        rows = (one.row for one in stated if isinstance(one.row, Range))
-        findings, unordered = affected(store, rows)
+        findings, unordered = affected(store, _ranges(world, names, now))
     known = [one for one in hosts if one.state == "known"]
     found = list(_in_groups(known, packages, findings))
     progress("rank", len(found))

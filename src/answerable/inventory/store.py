@@ -35,6 +35,8 @@ from answerable.kernel.errors import Refused, Unavailable
 
 BUSY = 10.0
 """Longest wait for another writer, seconds."""
+WAL = 4_000
+"""Pages in the write-ahead log before they go into the tables: some two hundred deltas."""
 FEW, KEPT = 2_000, 20_000
 """Most moves of one transaction that are written down as such, and most that are kept so."""
 LOOK = 64
@@ -149,6 +151,7 @@ class Store:
             self._require_form()
             self._sqlite.execute("pragma journal_mode = wal")
             self._sqlite.execute("pragma synchronous = full")
+            self._sqlite.execute(f"pragma wal_autocheckpoint = {WAL}")
             self._sqlite.executescript(f"{_TABLES}pragma user_version = {FORM}")
 
     def _require_form(self) -> None:

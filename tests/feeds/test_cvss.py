@@ -1,8 +1,10 @@
 """CVSS base scores, against scores that others published."""
 
 import contextlib
+from itertools import product
 
 import pytest
+from cvss import CVSS3  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +49,17 @@ def _damaged() -> st.SearchStrategy[bytes]:
 def test_scores_are_those_of_the_standard(vector: str, score: int) -> None:
     """Each vector gives its published score, and one that is not read gives none."""
     assert tenths(vector) == score
+
+
+def test_every_vector_of_version_3_scores_as_the_library_does() -> None:
+    """All base vectors of 3.0 and 3.1, against Red Hat's reading of the same standard."""
+    letters = ("NALP", "LH", "NLH", "NR", "UC", "HLN", "HLN", "HLN")
+    names = ("AV", "AC", "PR", "UI", "S", "C", "I", "A")
+    for version in ("3.0", "3.1"):
+        for each in product(*letters):
+            words = (f"{name}:{letter}" for name, letter in zip(names, each, strict=True))
+            vector = f"CVSS:{version}/{'/'.join(words)}"
+            assert tenths(vector) == round(10 * float(CVSS3(vector).base_score)), vector
 
 
 def test_ratings_follow_the_scale() -> None:

@@ -13,9 +13,11 @@ Format: ossf.github.io/osv-schema 1.7.4.
 
 Rules:
 
-1. A range runs from `introduced` to the next `fixed` (not in it) or `last_affected` (still in it);
-   events are put in the order of their versions where we know that order (host/versions.py), else
-   read as they stand. What has no end has none. Several ranges are several rows.
+1. A range runs from `introduced` to the next `fixed` (not in it) or `last_affected` (still in it).
+   Events that stand in pairs are read so, since that is how publishers write them; the order of
+   their versions, which the format's evaluation goes by, would end a range at another pair's fix.
+   Others are put in that order where we know it (host/versions.py), else read as they stand. What
+   has no end has none. Several ranges are several rows.
 2. A version that is listed and lies in none of the ranges is a row of its own, from itself to
    itself. Where we do not know the order, every listed version is one, unless a range is endless.
 3. The flaws are the CVE names among `id`, `aliases` and `upstream`; if there is no such list, those
@@ -31,7 +33,7 @@ module streams of RPM, which the format cannot say.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -71,6 +73,8 @@ _NAMES: Final = {
 }
 _SLES = re.compile(r"(?:linux enterprise server|.* for .*) (\d+)(?: sp(\d+))?")
 _RHEL = re.compile(r"enterprise_linux:(\d+)(?:::.*)?")
+_RANK = {"fixed": 0, "introduced": 1, "last_affected": 2}
+"""Which of several events at one version comes first."""
 _SEPARATORS = re.compile(r"[-_.]+")
 Json = Any
 Span = tuple[str, str, str]
@@ -227,14 +231,22 @@ def _ordered(events: Iterable[Json], ecosystem: str) -> tuple[list[tuple[str, st
             if kind in event:
                 version = word(event[kind])
                 found.append((kind, "" if kind == "introduced" and version == "0" else version))
-    if len(found) <= 2:  # noqa: PLR2004  one start and its end
-        found.sort(key=lambda event: event[0] != "introduced")
-        return found, True
     keys = [_key(ecosystem, version) if version else b"" for _, version in found]
+    if _paired([kind for kind, _ in found], keys):
+        return found, True
+    if len(found) == 2:  # noqa: PLR2004  a start after its end
+        return sorted(found, key=lambda event: event[0] != "introduced"), True
     if any(key is None for key in keys):
         return found, False
-    order = sorted(range(len(found)), key=lambda n: (keys[n], found[n][0] == "last_affected"))
+    order = sorted(range(len(found)), key=lambda n: (keys[n], _RANK[found[n][0]]))
     return [found[n] for n in order], True
+
+
+def _paired(kinds: Sequence[str], keys: Sequence[bytes | None]) -> bool:
+    """Whether each start is followed by its own end, which is not before it."""
+    alternate = all((kind == "introduced") == (n % 2 == 0) for n, kind in enumerate(kinds))
+    pairs = zip(keys[::2], keys[1::2], strict=False)
+    return alternate and not any(a is not None and b is not None and b < a for a, b in pairs)
 
 
 @lru_cache(maxsize=1 << 17)

@@ -241,11 +241,8 @@ def test_change_is_permitted_afterwards(town: MovingTown, charter: Path) -> None
         return bool(rows) and all(row["state"] == "succeeded" for row in rows)
 
     until(patched, lambda: (rows, town.said()))
-    program = [
-        town.root("web1") / "bin" / "python",
-        "-c",
-        f"print(__import__({PACKAGE!r}).VERSION)",
-    ]
+    asked = f"print(__import__({PACKAGE!r}).VERSION)"
+    program = [str(town.root("web1") / "bin" / "python"), "-c", asked]
     shown = subprocess.run(program, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == NEW
 

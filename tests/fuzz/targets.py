@@ -5,6 +5,7 @@ for a total one, which answers whatever comes. Left out: files that only this ve
 """
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from answerable.changes import plan
 from answerable.cli.charter import load_yaml
 from answerable.config import NotConfigured
 from answerable.demo.scenes.founding import CHARTER, POLICY
+from answerable.exposure import keys
 from answerable.exposure import golden
 from answerable.exposure import model as ranking_model
 from answerable.feeds import (
@@ -39,13 +41,15 @@ from answerable.feeds.osv import Osv
 from answerable.feeds.publication import Publication
 from answerable.feeds.source import Unusable
 from answerable.feeds.updateinfo import Updateinfo
-from answerable.host import apt, shelf, venv, versions
+from answerable.host import apt, shelf, venv
 from answerable.host import enrol as host_enrol
 from answerable.host.client import HttpUnavailable
 from answerable.host.driver import ArtefactDiffers, Package
 from answerable.host.files import HomeUnavailable
 from answerable.host.service import ServiceFailed
 from answerable.host.settings import read_settings
+from answerable.host.transaction import database
+from answerable.host.transaction import deb as shipped
 from answerable.inventory import (
     apk,
     cmdb,
@@ -90,6 +94,10 @@ from tests.feeds.test_pypi import GOOD as WHEEL_NAME
 from tests.feeds.worlds import DOCUMENTS, laid_out, manifest_of
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
+from tests.host.transaction.debs import NEW_STATUS
+from tests.host.transaction.debs import STATUS as OLD_STATUS
+from tests.host.transaction.debs import deb as rehearsed
+from tests.host.transaction.test_deb import GOOD as DEB_TAR
 from tests.inventory import images, test_cmdb, test_signed, test_tar
 from tests.inventory.generated import sample
 from tests.inventory.rpms import BLOBS, ndb
@@ -131,6 +139,19 @@ def _text(data: bytes) -> str:
     return data.decode(errors="replace")
 
 
+def _deb_files(data: bytes) -> object:
+    return shipped.read_files(io.BytesIO(data))
+
+
+def _deb_control(data: bytes) -> object:
+    return shipped.read_control(io.BytesIO(data))
+
+
+def _status(data: bytes) -> object:
+    database.merge_status(OLD_STATUS, NEW_STATUS, data)
+    return database.status_problems(OLD_STATUS, data, {"tool:amd64": rehearsed()})
+
+
 def _file(data: bytes, folder: Path, name: str) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +176,7 @@ def _canonical(data: bytes, _folder: Path) -> None:
 
 
 def _version(ecosystem: str) -> Run:
-    return lambda data, _folder: versions.key(ecosystem, _text(data))
+    return lambda data, _folder: keys.key(ecosystem, _text(data))
 
 
 def _condition(data: bytes, _folder: Path) -> None:
@@ -287,6 +308,9 @@ KERNEL = [
     Target("condition", _condition, [seeds.CONDITION]),
     Target("Debian version", _version("debian:12"), [b"1:2.3-1~deb12u1", b"0~1.2-x"]),
     Target("Python version", _version("pypi"), [b"2.0rc1.post2+local.7", b"1!2.dev3"]),
+    Target("RPM version", _version("almalinux:9"), [b"2:1.0~rc1-3.el9", b"1.0^git1_a-1"]),
+    Target("semantic version", _version("npm"), [b"1.2.3-beta.11+build.5", b"v0.1"]),
+    Target("Alpine version", _version("alpine:3.19"), [b"1.02.3b_rc1_p2-r4", b"1~1a2b"]),
 ]
 LOGS = [
     Target("batch", _bytes(lambda d: batch.unframe(d, 1024)), [batch.frame(seeds.RECORDS)]),
@@ -465,6 +489,9 @@ HOSTS = [
         [seeds.SIMULATED],
         (),
     ),
+    Target("files of a .deb", _bytes(_deb_files), [DEB_TAR], (ArtefactDiffers,)),
+    Target("control of a .deb", _bytes(_deb_control), [DEB_TAR], (ArtefactDiffers,)),
+    Target("status, rehearsed", _bytes(_status), [NEW_STATUS], ()),
     Target("wheel", _wheel, [seeds.wheel()], (ArtefactDiffers,)),
     Target("METADATA", _texts(venv.read_metadata), [seeds.METADATA], ()),
 ]

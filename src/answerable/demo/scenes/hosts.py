@@ -70,6 +70,7 @@ class Agents:
         self.cast, self.hosts = cast, cast.ground.hosts
         self.real = cast.ground.kind == "real"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._why_plain: str | None = None
 
     def home(self, host: str) -> Path:
         """Give the agent's directory as we reach it."""
@@ -108,6 +109,8 @@ class Agents:
                 target.parent.mkdir(exist_ok=True)
                 shutil.copytree(artefact, target)
             self._make_home(host)
+            if self.real and self._why_plain is None:
+                self._why_plain = self._try_rehearsal(host)
             for name, data in (("given.json", self._settings(host)), ("given.note", "")):
                 place = self.home(host) / name
                 place.write_bytes(data.encode() if data else charter.read_bytes())
@@ -146,6 +149,15 @@ class Agents:
             self.home(host).chmod(0o700)
         make_private(self.home(host))
 
+    def _try_rehearsal(self, host: str) -> str:
+        """Tell why hosts here cannot rehearse a change in a copy of themselves; most can."""
+        argv = ["/usr/bin/python3", "-m", "answerable.host.transaction.probe", f"/{HOME}"]
+        process = self.hosts.start_in(host, argv, self._env(), subprocess.PIPE)
+        said = process.communicate(timeout=120)[0].decode("utf-8", "replace").strip()
+        if process.returncode:
+            print(f"hosts change without a rehearsal: {said[-200:]}")
+        return said if process.returncode else ""
+
     def _settings(self, host: str) -> str:
         cast = self.cast
         port = self.hosts.port(host)
@@ -155,7 +167,8 @@ class Agents:
             "checks": {appliance.UNIT: {"url": f"http://127.0.0.1:{port}/health", "within": 6}},
         }  # fmt: skip
         if self.real:
-            settings["driver"] = {"kind": "apt", "ecosystem": cast.ground.ecosystem}
+            apart = {} if self._why_plain else {"transaction": {"allow": list[str]()}}
+            settings["driver"] = {"kind": "apt", "ecosystem": cast.ground.ecosystem, **apart}
             settings["services"] = {"kind": "initd"}
         else:
             root = self.hosts.root(host)

@@ -1,0 +1,34 @@
+"""What is computed from other files is computed by the host's own tools."""
+
+from answerable.host.transaction.derived import commands, discarded, source_of, tool_of
+
+PYC = "/usr/lib/python3.11/__pycache__/os.cpython-311.pyc"
+
+
+def test_tools_and_sources() -> None:
+    """Each path has one tool; byte code has one source."""
+    assert source_of(PYC) == "/usr/lib/python3.11/os.py"
+    assert source_of("/etc/ld.so.cache") == ""
+    assert tool_of("/usr/bin/openssl") is None
+
+
+def test_commands_are_made_once_each() -> None:
+    """Sources that are gone are left out, and so is a tool that has nothing to do."""
+    paths = ["/etc/ld.so.cache", PYC, PYC.replace("os.", "gone.")]
+    found = commands(paths, lambda path: "gone" not in path)
+    python = ("/usr/bin/python3", "-I", "-S", "-m", "py_compile", "/usr/lib/python3.11/os.py")
+    assert found == [("/sbin/ldconfig",), python]
+    assert commands([PYC], lambda _: False) == []
+
+
+def test_many_sources_are_split() -> None:
+    """No command line grows without end."""
+    many = [f"/usr/lib/__pycache__/m{n}.cpython-311.pyc" for n in range(1200)]
+    assert [len(c) - 5 for c in commands(many, lambda _: True)] == [500, 500, 200]
+
+
+def test_logs_and_caches_are_not_committed() -> None:
+    """Nothing that the host reads to decide anything is among them."""
+    assert all(map(discarded, ["/var/log/dpkg.log", "/var/cache/x", "/var/lib/dpkg/status-old"]))
+    for path in ("/var/lib/dpkg/status", "/etc/x", "/var/lib/apt", "/root/.ssh/authorized_keys"):
+        assert not discarded(path)

@@ -1,0 +1,30 @@
+"""Which disks are copied is read from the kernel's table; what cannot be said is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from answerable.host.transaction.sandbox import SandboxFailed, disks
+
+TABLE = """\
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+22 21 0:5 / /proc rw - proc proc rw
+23 21 0:6 / /run rw - tmpfs tmpfs rw
+24 21 8:2 / /usr rw - ext4 /dev/sda2 rw
+25 21 8:3 / /proc/x rw - ext4 /dev/sda3 rw
+26 21 8:4 /a /etc/hosts rw - ext4 /dev/sda1 rw
+"""
+
+
+def test_disks_of_a_host() -> None:
+    """Root first; what the kernel makes, single files and hidden folders are left out."""
+    assert disks(TABLE, ("/proc", "/run")) == ["/", "/usr"]
+    assert disks("", ()) == ["/"]
+
+
+def test_paths_that_options_cannot_say_are_refused(tmp_path: Path) -> None:
+    """A mount point with a colon would be read as two layers."""
+    bad = f"{tmp_path}/a:b"
+    Path(bad).mkdir()
+    with pytest.raises(SandboxFailed):
+        disks(f"21 1 8:1 / {bad} rw - ext4 /dev/sda1 rw\n", ())

@@ -5,7 +5,6 @@ for a total one, which answers whatever comes. Left out: files that only this ve
 """
 
 import gzip
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from answerable.changes import plan
 from answerable.cli.charter import load_yaml
 from answerable.config import NotConfigured
 from answerable.demo.scenes.founding import CHARTER, POLICY
-from answerable.exposure import keys
-from answerable.exposure import golden
+from answerable.exposure import golden, keys
 from answerable.exposure import model as ranking_model
 from answerable.feeds import (
     candidate,
@@ -48,8 +46,6 @@ from answerable.host.driver import ArtefactDiffers, Package
 from answerable.host.files import HomeUnavailable
 from answerable.host.service import ServiceFailed
 from answerable.host.settings import read_settings
-from answerable.host.transaction import database
-from answerable.host.transaction import deb as shipped
 from answerable.inventory import (
     apk,
     cmdb,
@@ -94,10 +90,6 @@ from tests.feeds.test_pypi import GOOD as WHEEL_NAME
 from tests.feeds.worlds import DOCUMENTS, laid_out, manifest_of
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
-from tests.host.transaction.debs import NEW_STATUS
-from tests.host.transaction.debs import STATUS as OLD_STATUS
-from tests.host.transaction.debs import deb as rehearsed
-from tests.host.transaction.test_deb import GOOD as DEB_TAR
 from tests.inventory import images, test_cmdb, test_signed, test_tar
 from tests.inventory.generated import sample
 from tests.inventory.rpms import BLOBS, ndb
@@ -137,19 +129,6 @@ class _Served:
 
 def _text(data: bytes) -> str:
     return data.decode(errors="replace")
-
-
-def _deb_files(data: bytes) -> object:
-    return shipped.read_files(io.BytesIO(data))
-
-
-def _deb_control(data: bytes) -> object:
-    return shipped.read_control(io.BytesIO(data))
-
-
-def _status(data: bytes) -> object:
-    database.merge_status(OLD_STATUS, NEW_STATUS, data)
-    return database.status_problems(OLD_STATUS, data, {"tool:amd64": rehearsed()})
 
 
 def _file(data: bytes, folder: Path, name: str) -> Path:
@@ -489,9 +468,6 @@ HOSTS = [
         [seeds.SIMULATED],
         (),
     ),
-    Target("files of a .deb", _bytes(_deb_files), [DEB_TAR], (ArtefactDiffers,)),
-    Target("control of a .deb", _bytes(_deb_control), [DEB_TAR], (ArtefactDiffers,)),
-    Target("status, rehearsed", _bytes(_status), [NEW_STATUS], ()),
     Target("wheel", _wheel, [seeds.wheel()], (ArtefactDiffers,)),
     Target("METADATA", _texts(venv.read_metadata), [seeds.METADATA], ()),
 ]

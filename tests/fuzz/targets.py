@@ -5,6 +5,7 @@ for a total one, which answers whatever comes. Left out: files that only this ve
 """
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ from answerable.host.driver import ArtefactDiffers, Package
 from answerable.host.files import HomeUnavailable
 from answerable.host.service import ServiceFailed
 from answerable.host.settings import read_settings
+from answerable.host.transaction import database
+from answerable.host.transaction import deb as shipped
 from answerable.inventory import (
     apk,
     cmdb,
@@ -90,6 +93,10 @@ from tests.feeds.test_pypi import GOOD as WHEEL_NAME
 from tests.feeds.worlds import DOCUMENTS, laid_out, manifest_of
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
+from tests.host.transaction.debs import NEW_STATUS
+from tests.host.transaction.debs import STATUS as OLD_STATUS
+from tests.host.transaction.debs import deb as rehearsed
+from tests.host.transaction.test_deb import GOOD as DEB_TAR
 from tests.inventory import images, test_cmdb, test_signed, test_tar
 from tests.inventory.generated import sample
 from tests.inventory.rpms import BLOBS, ndb
@@ -129,6 +136,19 @@ class _Served:
 
 def _text(data: bytes) -> str:
     return data.decode(errors="replace")
+
+
+def _deb_files(data: bytes) -> object:
+    return shipped.read_files(io.BytesIO(data))
+
+
+def _deb_control(data: bytes) -> object:
+    return shipped.read_control(io.BytesIO(data))
+
+
+def _status(data: bytes) -> object:
+    database.merge_status(OLD_STATUS, NEW_STATUS, data)
+    return database.status_problems(OLD_STATUS, data, {"tool:amd64": rehearsed()})
 
 
 def _file(data: bytes, folder: Path, name: str) -> Path:
@@ -468,6 +488,9 @@ HOSTS = [
         [seeds.SIMULATED],
         (),
     ),
+    Target("files of a .deb", _bytes(_deb_files), [DEB_TAR], (ArtefactDiffers,)),
+    Target("control of a .deb", _bytes(_deb_control), [DEB_TAR], (ArtefactDiffers,)),
+    Target("status, rehearsed", _bytes(_status), [NEW_STATUS], ()),
     Target("wheel", _wheel, [seeds.wheel()], (ArtefactDiffers,)),
     Target("METADATA", _texts(venv.read_metadata), [seeds.METADATA], ()),
 ]

@@ -114,20 +114,21 @@ class Planning:
         What a host told of itself within the limit counts; else its root is looked at, if the
         settings name one; else it stays unknown.
         """
-        rows, now = dict[str, Inventory](), clock()
+        rows, now = dict[str, tuple[Inventory, int]](), clock()
         records = {str(e.body["host"]): e.body for e in self.logs.hosts}
         for name, how in self.party.settings.get("hosts", {}).items():
             if name not in records:
                 raise NotConfigured(f"`{name}` has no record in hosts.json: enrol it first")
             told = self.inbox.told(name, now)
             if told and now - told[1] <= self.silence:
-                rows[name] = told[0]
-                self.heard(*told)
+                rows[name] = told
             elif "root" in how:
                 record, found = records[name], _installed(how)
-                rows[name] = Inventory(name, record["instance"], frozenset(record["zones"]), found)
-                self.heard(rows[name], now)
-        return list(rows.values())
+                whole = Inventory(name, record["instance"], frozenset(record["zones"]), found)
+                rows[name] = whole, now
+        with self.fleet() as store:
+            store.record_all(rows.values())
+        return [whole for whole, _ in rows.values()]
 
     def heard(self, inventory: Inventory, seen: int) -> bool:
         """Keep what is on a host, as it was at a POSIX second; give whether it was news."""

@@ -5,6 +5,7 @@ a wheelhouse and a file of facts, which the control plane and each guard read fo
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -60,6 +61,11 @@ class Hub:
         self.town.published()
         self.planning.logs.refresh()
         return released
+
+    def learn(self, *facts: Json) -> None:
+        """Let everybody's files of facts say this."""
+        for place in (self.town.folder / "own-feed", *self.town.folder.glob("g?-feed")):
+            (place / "facts.json").write_text(json.dumps(facts))
 
     def plan(self, wish: Wish = WISH) -> Plan:
         """Release and plan."""
@@ -256,6 +262,26 @@ def test_an_artefact_of_our_own_is_not_released(hub: Hub) -> None:
     with pytest.raises(NotAgreed) as told:
         hub.planning.release(hub.planning.candidate("pypi"))
     assert all(f"{name}: " in str(told.value) for name in GUARDS)
+
+
+def test_a_guard_that_lost_what_stands_is_shown_it_first(hub: Hub) -> None:
+    """Without the released snapshot a guard asks for it, and then attests what follows it."""
+    first = hub.release()
+    for name in GUARDS:
+        shutil.rmtree(hub.town.folder / name / "shown")
+    hub.learn({**FACT, "id": "CVE-2024-1"}, FACT)
+    hub.town.asked.clear()
+    second = hub.release()
+    assert second != first
+    assert hub.town.asked.count("POST https://g1.example/attest") == 3
+
+
+def test_what_stands_cannot_be_left_out(hub: Hub) -> None:
+    """A fact that vanishes from everybody's files stays in service until people release less."""
+    hub.release()
+    hub.learn({**FACT, "id": "CVE-2024-1"})
+    with pytest.raises(NotAgreed, match="lowered or left out"):
+        hub.release()
 
 
 def test_one_guard_may_be_away_and_two_may_not(hub: Hub) -> None:

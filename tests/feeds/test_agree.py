@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from answerable.feeds.world import World, Worlds
 from tests.feeds.fakes import ORIGIN, advisory, artefact
 from tests.feeds.worlds import CRITICAL, DAY, MEDIUM, NOON, claim, document, given, span
 
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
 CVE = "CVE-2026-0001"
 OPENSSL = advisory()
 FLASK = advisory("flask", "2.3.1", name="GHSA-1", ecosystem="pypi", cvss=98, urgency="critical")
@@ -214,3 +216,21 @@ def test_a_second_voice_must_say_the_same(tmp_path: Path, other: Row) -> None:
 def test_what_is_no_less(new: Advisory, strict: bool) -> None:  # noqa: FBT001
     """A lower score or urgency, an earlier fix or another advisory is less."""
     assert no_less(new, FLASK) is strict
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent")
+def test_real_listings_are_nearly_all_agreed(tmp_path: Path) -> None:
+    """Of the flaws that CISA lists, its container in CVE records confirms more than 97 of 100."""
+    rows = duckdb.connect(config={"threads": 1}).execute(
+        "SELECT cveID, kev_date_added IS NOT NULL FROM read_parquet(?) JOIN read_parquet(?) "
+        "ON cveID = cve WHERE CAST(dateAdded AS DATE) <= DATE '2025-01-23' ORDER BY cveID",
+        [str(DATA / "kev.parquet"), str(DATA / "cve_vulnrichment.parquet")],
+    )
+    said: list[Row] = []
+    for flaw, confirmed in rows.fetchall():
+        said += [claim("kev", flaw), *[claim("vulnrichment", flaw)] * confirmed]
+    found = list(known(_world(tmp_path, *said).folder, None, NOON + DAY))
+    agreed_on = [flaw for flaw in found if flaw.exploited]
+    print(f"{len(agreed_on)} of {len(found)} listed flaws are agreed")  # noqa: T201  the figure, with -s
+    assert len(agreed_on) >= 0.97 * len(found) > 300
+    assert {f.fields["exploited"].state for f in found} == {State.AGREED, State.SINGLE}

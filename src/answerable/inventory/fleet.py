@@ -64,7 +64,7 @@ class Host:
 
 
 class Fleet:
-    """The fleet; use it in a `with`, or close it."""
+    """The fleet, for one thread; use it in a `with`, or close it."""
 
     def __init__(self, file: Path, places: Places) -> None:
         """Open or make the file.

@@ -133,7 +133,7 @@ def joined(rows: Iterable[Row]) -> BitMap:
 
 
 class Store:
-    """The tables; use it in a `with`, or close it."""
+    """The tables, for one thread; use it in a `with`, or close it."""
 
     def __init__(self, file: Path, places: Places) -> None:
         """Open or make the file.
@@ -145,9 +145,7 @@ class Store:
         self._ids: dict[Row, int] = {}
         self._changes = 0
         with self._said():
-            self._sqlite = sqlite3.connect(
-                file, timeout=BUSY, isolation_level=None, check_same_thread=False
-            )
+            self._sqlite = sqlite3.connect(file, timeout=BUSY, isolation_level=None)
             self._require_form()
             self._sqlite.execute("pragma journal_mode = wal")
             self._sqlite.execute("pragma synchronous = full")

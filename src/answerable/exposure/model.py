@@ -108,7 +108,6 @@ class Term:
         """Give what this term adds for these features."""
         return self.cell([axis.place(said.get(axis.feature)) for axis in self.axes])
 
-
     def instead(self, said: Features, feature: str, value: Value) -> int:
         """Give what this term would add if one feature had another value."""
         names = (axis.feature for axis in self.axes)

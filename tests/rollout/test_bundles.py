@@ -52,6 +52,7 @@ def test_the_kernel_permits_what_is_handed_out(tmp_path: Path) -> None:
     (digest,) = json.loads(executor.listed(host))
     order, expected = plane.story.order(host)
     data = executor.read(digest)
+    assert data
     given, whole = json.loads(data), json.loads(expected)
     assert len(given.pop("checkpoint")) < len(whole.pop("checkpoint"))
     assert len(given.pop("authorization_checkpoint")) < len(whole.pop("authorization_checkpoint"))

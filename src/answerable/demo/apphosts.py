@@ -31,6 +31,10 @@ STOP_SECONDS = 10
 """How long a process of ours may take to end before it is killed."""
 
 
+RECORD = "processes.txt"
+"""Where a demo writes down which processes it has started."""
+
+
 @dataclass(frozen=True)
 class Release:
     """One project: the old release, the fixed one, and a public name that the fixed one lacks."""
@@ -81,10 +85,8 @@ class AppHosts:
         self._ports: dict[str, int] = {}
         self._started: list[subprocess.Popen[bytes]] = []
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._record = self.directory / "processes.txt"
-        _end_leftovers(self._record)
-        for state in (self.directory / "hosts").glob("*/services"):
-            PidfileServices(state, {}).stop(appliance.UNIT)
+        self._record = self.directory / RECORD
+        end_leftovers(self.directory)
 
     def __enter__(self) -> Self:
         """Give the hosts; they are taken down at the end of the block."""
@@ -215,12 +217,16 @@ class AppHosts:
         return template
 
 
-def _end_leftovers(record: Path) -> None:
+def end_leftovers(directory: Path) -> None:
+    """End what a demo that was killed has left running, by what lies in its directory."""
+    record = directory / RECORD
     lines = record.read_text("ascii").splitlines() if record.is_file() else []
     for line in lines:
         pid, _, started = line.partition(" ")
         if pid.isdigit() and started and process_start(int(pid)) == started:
             os.kill(int(pid), signal.SIGKILL)
+    for state in (directory / "hosts").glob("*/services"):
+        PidfileServices(state, {}).stop(appliance.UNIT)
     record.unlink(missing_ok=True)
 
 

@@ -137,7 +137,7 @@ def pending(
     return [Update(newest[name], at[name]) for name in sorted(newest)]
 
 
-def _key(artefact: Artefact) -> tuple[object, ...]:
+def _key(artefact: Artefact) -> bytes:
     return key("debian:", artefact.version)
 
 

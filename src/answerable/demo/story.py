@@ -11,13 +11,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from answerable.bootstrap.serve import clock
-from answerable.demo import ground
+from answerable.demo import apphosts, ground
 from answerable.demo.scenes import failing, founding, patching, people, sabotage, verdict
 from answerable.demo.scenes.cast import LOG, READER, Cast, StoryFailed
 from answerable.demo.scenes.hosts import ZONES, Agents
@@ -28,6 +30,7 @@ from answerable.demo.scenes.watch import Watch
 KINDS = ("auto", "real", "application")
 _MARK = "answerable-demo"
 _KEPT = ("cache", _MARK)
+_OLD = ".old-"
 FAILING, PEOPLE, SABOTAGE, EDIT = 5, 6, 7, 8
 """Numbers of scenes; those before and the last one are always played."""
 
@@ -125,14 +128,14 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _clear(directory: Path) -> None:
-    """Empty the directory, of which the cache stays."""
+    """Empty the directory, of which the cache stays; the files are deleted while the story runs."""
+    apphosts.end_leftovers(directory)
+    old = Path(tempfile.mkdtemp(prefix=_OLD, dir=directory))
     for place in list(directory.iterdir()):
-        if place.name in _KEPT:
-            continue
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
-        else:
-            place.unlink()
+        if place.name not in _KEPT and place != old:
+            place.rename(old / place.name)
+    # Thousands of small files can take longer to delete than to make.
+    threading.Thread(target=shutil.rmtree, args=(old, True), name=_OLD, daemon=True).start()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

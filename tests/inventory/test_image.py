@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import sys
 from collections.abc import Callable
 from hashlib import sha256
@@ -240,3 +241,46 @@ def test_progress_is_told(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     open_image(tmp_path, progress=lambda done, of: told.append((done, of)))
     assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+def _on_disk(layers: list[list[Entry]]) -> dict[str, object]:
+    """Lay layers over each other as a file system would, name by name."""
+    disk: dict[str, object] = {}
+    for layer in layers:
+        new: dict[str, object] = {}
+        for name, data in layer:
+            folder, _, base = name.rpartition("/")
+            inside = f"{folder}/" if folder else ""
+            away = f"{inside}{base.removeprefix('.wh.')}"
+            for below in list(disk):
+                opaque = base == ".wh..wh..opq" and below.startswith(inside)
+                if opaque or below == away or below.startswith(f"{away}/"):
+                    del disk[below]
+            if not base.startswith(".wh."):
+                new[name] = data
+        disk |= new
+    return {name: data for name, data in disk.items() if image.WANTED.fullmatch(name)}
+
+
+def _random_layer(rng: random.Random) -> list[Entry]:
+    layer: list[Entry] = []
+    for _ in range(rng.randint(0, 5)):
+        folder = [rng.choice("abc") for _ in range(rng.randint(0, 2))]
+        last = rng.choice([
+            "x.dist-info/METADATA", "y.dist-info/METADATA", ".wh..wh..opq", ".wh.x.dist-info",
+            f".wh.{rng.choice('abc')}", rng.choice("abc"),
+        ])  # fmt: skip
+        name = "/".join([*folder, last])
+        if not any(f"{n}/".startswith(f"{name}/") or f"{name}/".startswith(f"{n}/")
+                   for n, _ in layer):  # fmt: skip
+            layer.append((name, b"%d" % rng.randint(0, 99)))
+    return layer
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_layers_lie_over_each_other_as_on_a_disk(seed: int) -> None:
+    """Random layers with whiteouts end in the files that laying them out one by one would leave."""
+    rng = random.Random(seed)
+    for _ in range(40):
+        layers = [_random_layer(rng) for _ in range(rng.randint(1, 4))]
+        assert _laid(*layers)._files == _on_disk(layers), layers

@@ -4,16 +4,16 @@ from copy import deepcopy
 
 import pytest
 
-from answerable.kernel.canon import decode, encode
+from answerable.kernel.canon import Json, decode, encode
 from answerable.kernel.checkpoint import parse_checkpoint
 from answerable.kernel.fold import State, fold
 from answerable.kernel.fresh import Freshness
-from answerable.kernel.note import COSIGNATURE
+from answerable.kernel.note import COSIGNATURE, ED25519
 from answerable.keys.sign import cosign
 from tests.attacks.verdict import allowed, refused
 from tests.simulator import DAY, GUARDS, Simulator
-from tests.simulator.constitution import veto
-from tests.simulator.keys import pair
+from tests.simulator.constitution import authority_origin, veto
+from tests.simulator.keys import pair, vkeys
 from tests.simulator.log import fork
 
 
@@ -181,6 +181,19 @@ def test_bad_start_state_kept_ahead_of_every_guard(sim: Simulator) -> None:
     ahead = forged_tables(sim)
     ahead.tree = fork(sim.state.tree, [b"\x02" * 32], sim.state.tree.size)
     refused(sim.ask(order, state=ahead, freshness=fresh), "stale_head")
+
+
+def test_old_log_shown_to_a_host_after_people_moved_the_fleet(sim: Simulator) -> None:
+    """Whoever kept the old log's keys plays it on; the guards follow the new one and say so."""
+    order = sim.permitted()
+    untold, origin = deepcopy(sim.state), authority_origin(2)
+
+    def there(body: Json) -> None:
+        body["logs"]["authority"] = {"origin": origin, "keys": vkeys(pair(origin, ED25519))}
+        body["start"] = sim.state.digest()
+
+    sim.succeed(there, "dana", "lee", logged=False)
+    refused(sim.ask(order, state=untold), "wrong_origin")
 
 
 def test_records_that_no_guard_has_seen(sim: Simulator) -> None:

@@ -141,6 +141,26 @@ def test_new_log_carries_every_veto(sim: Simulator) -> None:
     refused(sim.ask(order), "vetoed")
 
 
+def test_veto_signed_for_the_old_log_counts_in_the_new(sim: Simulator) -> None:
+    """Who objected while the log was lost need not sign again; nobody else's word is carried."""
+    order = sim.permitted()
+    objected = sim.write("veto", veto(notice=order.notice), "lee")
+    approved = sim.write("approval", approval(order.notice), "dana")
+
+    def there(body: Json) -> None:
+        move(body)
+        body["start"] = sim.state.digest()
+
+    sim.succeed(there, "dana", "lee", logged=False)
+    renew(sim, order)
+    allowed(sim.ask(order))
+    refused(sim.append(approved), "wrong_origin")
+    assert sim.append(objected) is None
+    refused(sim.ask(order), "vetoed")
+    again = sim.append(objected)
+    refused(again, "duplicate")
+
+
 def test_lost_guards(sim: Simulator) -> None:
     """Two guards are gone for good: people name others, by a charter that no quorum cosigned."""
     order = sim.permitted()

@@ -95,7 +95,7 @@ def main() -> None:
     driver = AptDriver(STATE, job["ecosystem"], lock_seconds=1, transaction=job.get("transaction"))
     steps = count_steps(job.get("die_at", 0))
     packages = [Package(*row) for row in job.get("packages", [])]
-    started = time.monotonic()
+    started, before = time.monotonic(), os.times()
     try:
         answer = act(driver, job, packages)
     except TransactionDiffers as error:
@@ -103,6 +103,8 @@ def main() -> None:
     except DriverFailed as error:
         answer = {"error": type(error).__name__, "message": str(error)}
     answer["steps"] = steps[0]
+    spent = os.times()
+    answer["cpu_ms"] = int((sum(spent[:4]) - sum(before[:4])) * 1000)
     answer["ms"] = int((time.monotonic() - started) * 1000)
     names = {p.name for p in packages}
     answer["installed"] = {n: v for n, v in driver.installed().items() if n in names}

@@ -2,7 +2,13 @@
 
 import pytest
 
-from answerable.host.transaction.database import merge_status, stanzas, status_problems
+from answerable.host.transaction.database import (
+    merge_lines,
+    merge_status,
+    stanzas,
+    status_problems,
+    trigger_problems,
+)
 from tests.host.transaction.debs import NEW_STATUS, STATUS, deb
 
 DEBS = {"tool:amd64": deb()}
@@ -59,3 +65,25 @@ def test_undo_of_a_new_package_takes_its_stanza_away() -> None:
     merged = merge_status(without, NEW_STATUS, later)
     assert merged
     assert list(stanzas(merged)) == ["other:all"]
+
+
+def test_triggers_are_those_that_packages_declare() -> None:
+    """Lines may come in any order; one that nobody declared is named."""
+    made = deb()
+    made.members["triggers"] = b"# why\ninterest-noawait /usr/lib/tool\ninterest /etc/tool.d\n"
+    debs = {"tool:amd64": made}
+    old = b"/usr/lib other\n/old tool\n"
+    good = b"/etc/tool.d tool:amd64\n/usr/lib/tool tool/noawait\n/usr/lib other\n"
+    assert trigger_problems(old, good, debs) == []
+    for evil in (b"/evil tool\n", b"/usr/lib/tool other/noawait\n"):
+        assert len(trigger_problems(old, good + evil, debs)) == 1
+    assert trigger_problems(old, b"/old tool\n", debs) == [
+        "trigger `/usr/lib other` is not declared"
+    ]
+
+
+def test_lines_go_back_beside_later_ones() -> None:
+    """A line of a later change stays, whatever the order."""
+    assert merge_lines(b"a\nb\n", b"c\na\n", b"d\nc\na\n") == b"d\na\nb\n"
+    assert merge_lines(b"a\n", b"c\n", b"c\n") == b"a\n"
+    assert merge_lines(b"a\nb\n", b"c\na\n", b"d\na\nb\n") == b"d\na\nb\n", "and again"

@@ -9,7 +9,11 @@ Rules for /var/lib/dpkg/status, stanza by stanza:
 Rules for /var/lib/dpkg/info: a named package's files are the control members of its .deb, byte for
 byte; `.list` names what the .deb ships; nothing of any other package changes.
 
-Source: dpkg(1), deb-control(5), dpkg's lib/dpkg/dump.c. Left out: packages that are removed.
+Rules for /var/lib/dpkg/triggers/File, whose lines dpkg writes in any order: only named packages'
+lines come or go, and each that comes is declared in the .deb's `triggers`.
+
+Source: dpkg(1), deb-control(5), deb-triggers(5), dpkg's lib/dpkg/dump.c. Left out: packages that
+are removed; explicit triggers, each a file of its own, which change with no ordinary update.
 """
 
 import re
@@ -21,6 +25,7 @@ from answerable.host.transaction.port import Look
 
 HOME = "/var/lib/dpkg"
 STATUS = f"{HOME}/status"
+TRIGGERS = f"{HOME}/triggers/File"
 _WHOLE = ("install ok installed", "hold ok installed")
 # Written by dpkg itself, or kept by it out of the database.
 _OWN = {"Status", "Conffiles", "Config-Version"}
@@ -75,6 +80,30 @@ def merge_status(before: bytes, after: bytes, now: bytes) -> bytes | None:
     return b"".join(stanza + b"\n\n" for stanza in have.values())
 
 
+def trigger_problems(before: bytes, after: bytes, debs: Mapping[str, Deb]) -> list[str]:
+    """Tell which lines of the new `triggers/File` the .debs do not explain."""
+    old, new = set(before.splitlines()), set(after.splitlines())
+    declared = {f"{path} {deb.name}{end}" for deb in debs.values() for path, end in _interests(deb)}
+    named = {deb.name for deb in debs.values()}
+    problems = []
+    for line in old ^ new:
+        text = re.sub(r":[a-z0-9-]+(/noawait)?$", r"\1", line.decode("utf-8", "replace"))
+        name = text.rpartition(" ")[2].partition("/")[0]
+        if name not in named or (line in new and text not in declared):
+            problems.append(f"trigger `{text}` is not declared")
+    return sorted(problems)
+
+
+def merge_lines(before: bytes, after: bytes, now: bytes) -> bytes | None:
+    """Undo what one transaction did to a file of lines in any order (`journal.Merge`)."""
+    old, new = before.splitlines(), after.splitlines()
+    if now == after:
+        return before
+    kept = [line for line in now.splitlines() if line in old or line not in new]
+    back = [line for line in old if line not in new and line not in kept]
+    return b"".join(line + b"\n" for line in [*kept, *back])
+
+
 def info_problem(path: str, after: Look | None, listed: bytes, debs: Mapping[str, Deb]) -> str:
     """Tell why a file of /var/lib/dpkg/info is not explained; nothing if it is.
 
@@ -105,6 +134,13 @@ def listed(text: bytes) -> set[str]:
     """Read a `.list` of the host."""
     lines = text.decode("utf-8", "surrogateescape").splitlines()
     return {line for line in lines if line.startswith("/")}
+
+
+def _interests(deb: Deb) -> Iterator[tuple[str, str]]:
+    for line in deb.members.get("triggers", b"").decode("utf-8", "replace").splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) > 1 and words[0].startswith("interest") and words[1].startswith("/"):
+            yield words[1], "/noawait" if words[0].endswith("-noawait") else ""
 
 
 def _stanza(stanza: bytes, before: bytes, deb: Deb) -> Iterator[str]:

@@ -114,6 +114,10 @@ class Host:
         """Give the package database."""
         return self._read("status")
 
+    def triggers(self) -> bytes:
+        """Give the table of packages that wait for files."""
+        return self._read("triggers/File")
+
     def _lines(self, name: str) -> list[str]:
         return self._read(name).decode("utf-8", "surrogateescape").splitlines()
 
@@ -154,6 +158,8 @@ class Explainer:
             found.dropped.append(change)
         elif path == database.STATUS:
             self._status(change, found)
+        elif path == database.TRIGGERS:
+            self._triggers(change, found)
         elif why := self._why(change):
             gone = change.after is None and not exists(derived.source_of(path) or path)
             tool = derived.tool_of(path)
@@ -171,6 +177,14 @@ class Explainer:
         for problem in database.status_problems(self._host.status(), text, self._keyed):
             found.unexplained.append(Unexplained(database.STATUS, problem, live=False))
         found.commit.append(change)
+
+    def _triggers(self, change: Change, found: Explained) -> None:
+        text = change.source.read_bytes() if change.after else b""
+        before = self._host.triggers()
+        for problem in database.trigger_problems(before, text, self._keyed):
+            found.unexplained.append(Unexplained(change.path, problem, live=False))
+        found.commit.append(change)
+        found.effects.append({"by": "dpkg", "is": "computed", "path": change.path})
 
     def _by(self, path: str) -> str:
         if path in self._shipped:

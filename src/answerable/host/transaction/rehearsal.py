@@ -187,7 +187,10 @@ class Transaction:
     @contextmanager
     def _journal(self) -> Iterator[Transactions]:
         with Disk(ROOT) as disk:
-            merge = {database.STATUS: database.merge_status}
+            merge = {
+                database.STATUS: database.merge_status,
+                database.TRIGGERS: database.merge_lines,
+            }
             yield Transactions(disk, str(self._state / "transactions"), merge)
 
 

@@ -251,8 +251,11 @@ class Fleet:
         states: dict[int, State] = dict(
             self._store.rows("select package, state from state where host = ?", (host.id,))
         )
-        rows = self._chunks(f"select {_PACKAGE} from package where id in", ids)  # noqa: S608
-        packages = sorted((installed(row, states) for row in rows), key=_by_name)
+        packages = []
+        for row in self._chunks(f"select {_PACKAGE} from package where id in", ids):  # noqa: S608
+            packages.append(installed(row, states))
+            self._store.remember(row[0], packages[-1])
+        packages.sort(key=_by_name)
         return Inventory(host.host, host.instance, host.zones, tuple(packages), host.owner)
 
     def packages(self, ids: BitMap | None = None) -> Iterator[tuple[int, Installed, BitMap]]:

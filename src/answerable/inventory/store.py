@@ -196,20 +196,21 @@ class Store:
                 self._sqlite.execute("rollback")
                 raise
 
+    def remember(self, number: int, installed: Installed) -> None:
+        """Know a package's id, as it was read; whoever tells what moved has read what was there."""
+        if len(self._ids) >= CACHED:
+            self._ids.clear()
+        self._ids[_fields(installed)] = number
+
     def id_of(self, installed: Installed) -> int:
         """Give a package's id, a new one if it has none; only within a transaction."""
-        one = (
-            installed.ecosystem, installed.package, installed.version, installed.arch,
-            installed.source, installed.source_version, installed.provides,
-        )  # fmt: skip
+        one = _fields(installed)
         known = self._ids.get(one)
         if known is None:
             fields = (*one[:-1], json.dumps(installed.provides))
             found = self.rows(f"select id from package where {_SAME}", fields)  # noqa: S608
             known = found[0][0] if found else self._new(fields, installed)
-            if len(self._ids) >= CACHED:
-                self._ids.clear()
-            self._ids[one] = known
+            self.remember(known, installed)
         return known
 
     def _new(self, fields: Row, installed: Installed) -> int:
@@ -307,6 +308,13 @@ def _changed(data: bytes | None, come: list[int], gone: list[int]) -> bytes | No
         return None
     hosts.run_optimize()
     return hosts.serialize()
+
+
+def _fields(installed: Installed) -> Row:
+    return (
+        installed.ecosystem, installed.package, installed.version, installed.arch,
+        installed.source, installed.source_version, installed.provides,
+    )  # fmt: skip
 
 
 def installed(row: Row, state: Mapping[int, Any]) -> Installed:

@@ -5,7 +5,8 @@
 3. The checkpoint must be cosigned under the charter in force there, which is known only after the
    fold; until then nothing of it is given out.
 
-Left out: charters that came from elsewhere than the log, and logs that the fleet has moved from.
+A log to which the fleet has moved carries the old one's records and the charter that moved it, so
+it is folded as any other. Left out: charters that stand in no log.
 """
 
 from collections.abc import Sequence

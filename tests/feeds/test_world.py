@@ -267,6 +267,17 @@ def test_a_world_from_elsewhere_is_the_newest_if_it_is_newer(tmp_path: Path) -> 
         worlds.adopt(made[1].root)
 
 
+def test_a_world_under_another_root_is_not_adopted(tmp_path: Path) -> None:
+    """Attack: whoever carries worlds gives one the name of another, hashes and all."""
+    world, name = _build(tmp_path / "there", KEV, now=NOON), "ab" * 32
+    place = tmp_path / "here" / name
+    shutil.copytree(world.folder, place)
+    manifest = place / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(world.root, name))
+    with pytest.raises(Unusable, match="forged"):
+        Worlds(tmp_path / "here").adopt(name)
+
+
 def test_what_is_accepted_is_compared(tmp_path: Path) -> None:
     """A feed's next world is held against the last that was accepted for it, not the last made."""
     flaws = [f"CVE-2024-{n:04}" for n in range(100)]

@@ -143,14 +143,17 @@ class Worlds:
     def adopt(self, root: str) -> World:
         """Take a world that was put here as the newest, unless a newer one is here already.
 
+        Whoever put it here vouched for its bytes; that its rows give its root is checked here.
+
         Returns: the newest.
 
         Raises:
-            Unusable: as `get`.
+            Unusable: as `get` and `verify`.
         """
         found, newest = self.get(root), self.newest()
         if newest is not None and newest.time >= found.time:
             return newest
+        verify(found)
         _replace(self.home / "newest", root.encode())
         return found
 

@@ -164,7 +164,8 @@ def advisories(folder: Path, rows: list[Range]) -> Row:
     sizes.sort()
     return {
         **_spread(took), "best_of_three": _spread(best), "asked": ASKED,
-        "hosts_median": sizes[len(sizes) // 2], "hosts_max": max(sizes), "most": most.package, "everyone_hosts": reached,
+        "hosts_median": sizes[len(sizes) // 2], "hosts_max": max(sizes),
+        "most": most.package, "everyone_hosts": reached,
         "everyone_of": len(hosts), "everyone_ms": slowest * 1e3, "world_seconds": whole,
         "world_findings": total,
     }  # fmt: skip

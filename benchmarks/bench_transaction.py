@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tree", type=Path)
-    parser.add_argument("--place", type=Path, help="where hosts lie; a disk or memory")
+    parser.add_argument("--place", type=Path, help="where hosts lie, in memory; else a disk")
     given = parser.parse_args()
     print(json.dumps({"goals": GOALS}))
     with tempfile.TemporaryDirectory(dir=given.place) as folder:
@@ -125,7 +125,10 @@ def main() -> None:
                 for names, rounds in ((here.group(), given.rounds), (sorted(here.updates), 1)):
                     told = times(here, names, rounds)
                     print("  ".join(f"{k} {v}" for k, v in told.items() if k != "names"))
-                    print(json.dumps({"place": str(given.place or "disk"), **told}), flush=True)
+                    print(
+                        json.dumps({"place": "memory" if given.place else "disk", **told}),
+                        flush=True,
+                    )
         if given.tree:
             with Fleet(Path(folder) / "large", [given.tree.resolve()]) as fleet:
                 tree = next(p for p in given.tree.glob("tree-*") if p.suffix != ".part")

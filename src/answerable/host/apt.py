@@ -201,9 +201,9 @@ class AptDriver:
         if not self._pending(staged):
             return ""
         self._mend(staged)
-        self.preview(staged, undo=undo)
         if self._apart:
             return self._change_apart(self._apart, staged, undo=undo)
+        self.preview(staged, undo=undo)
         auto = self._run(["apt-mark", "showauto", *(p.name for p in staged.packages)])
         marks = auto.output.split() if auto.code == 0 else []
         self._journal.begin(staged.packages, undo=undo, auto=marks)
@@ -219,6 +219,7 @@ class AptDriver:
         if number:
             said = apart.undo(number)
         else:
+            self.preview(staged, undo=undo)
             said = apart.upgrade(staged, self._words_apart(undo=undo), _ENVIRONMENT)
         if pending := self._pending(staged):
             names = ", ".join(f"`{p.name}`" for p in pending)

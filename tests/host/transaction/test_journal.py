@@ -140,6 +140,7 @@ def test_commit_and_undo_give_identical_files() -> None:
     assert journal(files).numbers("undone") == ["000001"]
 
 
+@pytest.mark.needs("uids")
 def test_real_files_too(tmp_path: Path) -> None:
     """The same on a real disk, with a second transaction after it."""
     with Disk(tmp_path) as files:
@@ -279,6 +280,7 @@ def test_folder_swapped_for_a_link_redirects_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "safe").iterdir()) == []
 
 
+@pytest.mark.needs("uids")
 def test_damaged_plan_is_named(tmp_path: Path) -> None:
     """A journal that cannot be read is an error, never an empty one."""
     with Disk(tmp_path) as files:

@@ -75,7 +75,9 @@ def standing(rows: Sequence[Range]) -> Iterator[tuple[Range, tuple[str, ...]]]:
     }
     for row in rows:
         if row.status != "not_affected":
-            flaws = tuple(f for f in subjects(row) if (row.channel, f) not in cleared)
+            flaws = subjects(row)
+            if cleared:
+                flaws = tuple(f for f in flaws if (row.channel, f) not in cleared)
             if flaws:
                 yield row, flaws
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -201,7 +202,8 @@ def test_killed_in_the_middle(driver: VenvDriver, tmp_path: Path, seed: int) -> 
         pip = _children(agent.pid)
         agent.kill()
         for pid in pip:
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):  # pip had just finished
+                os.kill(pid, 9)
     agent.stdout.close()
     agent.wait()
     finished = driver.recover()

@@ -28,6 +28,7 @@ from answerable.host.driver import (
     ArtefactDiffers,
     DriverFailed,
     Fetch,
+    Foreseen,
     Journal,
     Locked,
     Package,
@@ -146,14 +147,13 @@ class AptDriver:
             files.append(path)
         return Staged(tuple(packages), tuple(files))
 
-    def preview(self, staged: Staged, *, undo: bool = False) -> None:
-        """Let apt simulate and compare, line by line, with what was named."""
+    def preview(self, staged: Staged, *, undo: bool = False) -> Foreseen | None:
+        """Let apt simulate and compare, line by line, with what was named; rehearse, if set."""
         pending = self._pending(staged)
         if not pending:
-            return
+            return None
         if self._apart and undo and (number := self._apart.number(staged)):
-            self._apart.preview_undo(number)
-            return
+            return self._apart.preview_undo(number)
         done = self._apt(["--simulate", *self._flags(undo=undo)], staged)
         if done.code:
             raise TransactionDiffers(
@@ -167,9 +167,10 @@ class AptDriver:
                 "name it in the plan, or leave this host out",
                 also,
             )
-        if self._apart:
-            self._store.check(staged)
-            self._apart.preview(staged, self._words_apart(undo=undo), _ENVIRONMENT)
+        if not self._apart:
+            return None
+        self._store.check(staged)
+        return self._apart.preview(staged, self._words_apart(undo=undo), _ENVIRONMENT).foreseen
 
     def upgrade(self, staged: Staged) -> str:
         """Install the named versions; downgrades are refused by apt itself."""

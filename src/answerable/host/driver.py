@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, Protocol
 
+from answerable.kernel.canon import Json
 from answerable.kernel.errors import Unavailable
 
 ARTEFACT_LIMIT = 1 << 30
@@ -101,6 +102,25 @@ class Staged:
     files: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What a change would do to this host, found without doing it (docs/spec/effects.md).
+
+    `effects`: the hash of `lines`, hex; `sensitive`: class -> its paths; `asked`: what scripts want
+    done to services. `lines` are empty for what goes back by a journal.
+    """
+
+    effects: str
+    sensitive: Mapping[str, Sequence[str]]
+    lines: Sequence[Json] = ()
+    asked: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> list[str]:
+        """The sensitive classes, sorted."""
+        return sorted(self.sensitive)
+
+
 Fetch = Callable[[str], BinaryIO]
 """SHA-256 in hex -> a stream of what claims to be that artefact."""
 
@@ -121,8 +141,11 @@ class Driver(Protocol):
     def stage(self, packages: Sequence[Package], fetch: Fetch) -> Staged:
         """Bring the artefacts here and check them; raises `ArtefactDiffers`."""
 
-    def preview(self, staged: Staged, *, undo: bool = False) -> None:
-        """Raise `TransactionDiffers` if anything but the named packages would be touched."""
+    def preview(self, staged: Staged, *, undo: bool = False) -> Foreseen | None:
+        """Raise `TransactionDiffers` if anything but the named packages would be touched.
+
+        Gives what the change would do here, if this driver rehearses.
+        """
 
     def upgrade(self, staged: Staged) -> str:
         """Preview, then install; never goes down. Packages already there are left alone.

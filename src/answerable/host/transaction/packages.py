@@ -20,6 +20,7 @@ from pathlib import Path
 
 from answerable.host.driver import (
     DriverFailed,
+    Foreseen,
     Locked,
     Package,
     Ran,
@@ -103,14 +104,16 @@ class Packages:
 
         return self._transaction.find(matches)
 
-    def preview_undo(self, number: str) -> None:
-        """Raise `TransactionDiffers` if the host drifted."""
+    def preview_undo(self, number: str) -> Foreseen:
+        """Raise `TransactionDiffers` if the host drifted; give what the upgrade did."""
         if drifted := self._transaction.drift(number):
             raise TransactionDiffers(
                 f"{len(drifted)} paths changed since the change, so it cannot be undone: "
                 f"{', '.join(drifted[:5])}; plan a change instead",
                 drifted,
             )
+        note = self._transaction.note(number)
+        return Foreseen(note["digest"], dict.fromkeys(note["sensitive"], ()))
 
     def undo(self, number: str) -> str:
         """Go back by the journal; give what a report shall say of it."""

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from answerable.host.driver import CHANGE_SECONDS, Ran, TransactionDiffers, last_lines
+from answerable.host.driver import CHANGE_SECONDS, Foreseen, Ran, TransactionDiffers, last_lines
 from answerable.host.files import make_private
 from answerable.host.transaction import database, derived, effects
 from answerable.host.transaction.deb import Deb, read_deb
@@ -42,6 +42,12 @@ class Rehearsal:
     sensitive: Mapping[str, Sequence[str]]
     asked: tuple[str, ...]
     sandbox: Sandbox
+
+    @property
+    def foreseen(self) -> Foreseen:
+        """Give it in the words of the driver's port."""
+        found = {name: tuple(self.sensitive[name]) for name in sensitive(self.sensitive)}
+        return Foreseen(self.digest, found, self.explained.effects, self.asked)
 
     def refuse(self, allowed: Iterable[str]) -> None:
         """Raise `TransactionDiffers` if anything is unexplained, or of a class not allowed."""
@@ -172,6 +178,11 @@ class Transaction:
         """Give the paths for which an undo would be refused."""
         with self._journal() as journal:
             return journal.drift(number)
+
+    def note(self, number: str) -> Json:
+        """Give what was noted of a transaction."""
+        with self._journal() as journal:
+            return journal.note(number)
 
     def undo(self, number: str) -> Json:
         """Bring every path back to what it was before; give the note. Raises `Drifted`."""

@@ -8,7 +8,7 @@ Rules:
   and unattended-upgrades are masked.
 
 `PACKAGES` are ordinary and small, and have often had security updates; which have one today is
-computed afterwards (`mirror.py`). Left out: a kernel, an init system.
+computed afterwards (`mirror.py`). Left out: a kernel; an init system, unless it is asked for.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from answerable.demo.distribution import Distribution, NoDistribution
@@ -54,7 +54,10 @@ class NoTree(Unavailable):
     """The base tree could not be built."""
 
 
-def base_tree(cache: Path, distribution: Distribution, release: bytes, deb: Path, say: Say) -> Path:
+def base_tree(
+    cache: Path, distribution: Distribution, release: bytes, deb: Path, say: Say,
+    packages: tuple[str, ...] = PACKAGES,
+) -> Path:  # fmt: skip
     """Give the tree, building it if there is none for this release.
 
     Args:
@@ -63,19 +66,20 @@ def base_tree(cache: Path, distribution: Distribution, release: bytes, deb: Path
         release: the release suite's signed InRelease; another one means another tree.
         deb: a package without scripts that every host has besides.
         say: told what is being done.
+        packages: what it holds besides the minimal set; a cache holds one tree.
 
     Raises:
         NoTree: building failed; the reason is the tool's.
     """
-    text = f"{_TREE_VERSION} {distribution} {PACKAGES}".encode() + release + deb.read_bytes()
+    text = f"{_TREE_VERSION} {distribution} {packages}".encode() + release + deb.read_bytes()
     tree = cache / f"tree-{hashlib.sha256(text).hexdigest()[:16]}"
     if tree.is_dir():
         return tree
     partial = tree.with_suffix(".part")
     shutil.rmtree(partial, ignore_errors=True)
     cache.mkdir(parents=True, exist_ok=True)
-    say(f"building a {distribution.codename} tree of {len(PACKAGES)} packages and their needs")
-    _build(partial, distribution, say)
+    say(f"building a {distribution.codename} tree of {len(packages)} packages and their needs")
+    _build(partial, distribution, say, packages)
     _settle(partial, distribution)
     _add(partial, deb)
     _check_python(partial)
@@ -94,7 +98,7 @@ def installed(tree: Path) -> dict[str, tuple[str, str]]:
     return {name: (version, arch) for name, version, arch in rows}
 
 
-def _build(tree: Path, distribution: Distribution, say: Say) -> None:
+def _build(tree: Path, distribution: Distribution, say: Say, packages: Sequence[str]) -> None:
     tool = next((t for t in ("mmdebstrap", "debootstrap") if shutil.which(t)), "")
     if not tool:
         tool = _install_tool(say)
@@ -102,8 +106,9 @@ def _build(tree: Path, distribution: Distribution, say: Say) -> None:
     with (tree.parent / "tree.log").open("wb") as log:
         try:
             code = subprocess.run(
-                argv(tree, distribution), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                check=False, timeout=BUILD_SECONDS, umask=0o022,
+                argv(tree, distribution, packages),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
+                timeout=BUILD_SECONDS, umask=0o022,
             ).returncode  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise NoTree(f"`{tool}` took more than {BUILD_SECONDS} seconds") from error
@@ -121,21 +126,21 @@ def _install_tool(say: Say) -> str:
     return "mmdebstrap"
 
 
-def _mmdebstrap(tree: Path, distribution: Distribution) -> list[str]:
+def _mmdebstrap(tree: Path, distribution: Distribution, packages: Sequence[str]) -> list[str]:
     main = distribution.main
     settings = [f"--aptopt={line}" for line in _transport()]
     source = f"deb [signed-by={distribution.keyring}] {main.uri} {main.name} main"
     return [
         "mmdebstrap", "--mode=root", "--variant=minbase", "--components=main", *settings,
-        f"--include={','.join(PACKAGES)}", main.name, str(tree), source,
+        f"--include={','.join(packages)}", main.name, str(tree), source,
     ]  # fmt: skip
 
 
-def _debootstrap(tree: Path, distribution: Distribution) -> list[str]:
+def _debootstrap(tree: Path, distribution: Distribution, packages: Sequence[str]) -> list[str]:
     main = distribution.main
     return [
         "debootstrap", "--variant=minbase", "--components=main",
-        f"--keyring={distribution.keyring}", f"--include={','.join(PACKAGES)}",
+        f"--keyring={distribution.keyring}", f"--include={','.join(packages)}",
         main.name, str(tree), main.uri,
     ]  # fmt: skip
 

@@ -6,21 +6,25 @@ Rules:
 * a program is started by argv only, and the process that is returned is that very program, so a
   test that kills it kills the agent and not some wrapper;
 * a host's changes are kept in `<directory>/hosts/<name>/upper`.
+* where an init is asked for, hosts run it as their first process, in cgroups that are removed at
+  the end.
 
-Left out: systemd in hosts; hosts on several machines.
+Left out: hosts on several machines.
 """
 
 import ctypes
 import ipaddress
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -28,12 +32,15 @@ import answerable
 from answerable.demo import appliance
 from answerable.demo import probe as abilities
 from answerable.demo.hosts import FleetFailed
-from answerable.demo.hub import LINE_LIMIT
+from answerable.demo.hub import LINE_LIMIT, cgroup_folders
 from answerable.kernel.errors import Unavailable
 
 NETWORK = ipaddress.ip_network("10.77.0.0/24")
 """The fleet's network; nothing outside the hub can see it."""
 _FIRST = 10
+_CGROUP = "answerable-"
+END_SECONDS = 10
+"""How long the hub's processes may take to end before their cgroups are left to the next fleet."""
 _NEWPID = 0x20000000
 _PATH = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -71,10 +78,12 @@ class Fleet:
     Args:
         directory: where hosts are kept; made if it is not there.
         extra: paths outside it that processes with a uid of their own must reach.
+        init: what hosts run as their first process, `/sbin/init`; nothing if they only wait.
     """
 
-    def __init__(self, directory: Path, extra: Sequence[Path] = ()) -> None:
+    def __init__(self, directory: Path, extra: Sequence[Path] = (), init: str = "") -> None:
         """Start the hub."""
+        self._init = init
         self.directory = directory.resolve()
         if set(str(self.directory)) & set(",:\\"):
             raise FleetFailed(f"`{self.directory}` has a character that mount cannot take; move it")
@@ -89,6 +98,7 @@ class Fleet:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_PATH, start_new_session=True,
         )  # fmt: skip
         self._pid = int(str(self._answer()["pid"]))
+        self._first = os.pidfd_open(self._pid)
         # The package's own folder, the interpreter's, and the environment's: what a server needs.
         mine = [Path(answerable.__file__).parent, Path(sys.prefix), Path(sys.base_prefix)]
         hosts_file = self.directory / "hosts.txt"
@@ -132,7 +142,7 @@ class Fleet:
             rows.append(self._prepare(name, tree.resolve()))
         self._write_names()
         for row in rows:
-            self._write_identity(row["name"])
+            self._write_identity(row["name"], fresh=fresh)
         pids = self._ask(up=rows)["pids"]
         assert isinstance(pids, dict)
         self._pids = pids
@@ -206,14 +216,36 @@ class Fleet:
             process.wait()
         self._ask(clear=host)
 
+    def hold(self, host: str) -> None:
+        """Let a host stay down when it next asks for a reboot."""
+        self._ask(hold=host)
+
+    def rebooted(self, host: str) -> bool:
+        """Tell whether a host's first process is another one than when this was last asked.
+
+        What was started in the host must be waited for first: until then its end is not complete.
+        """
+        with self._lock:
+            before = self._pids.get(host)
+        pids = self._ask(pids={})["pids"]
+        assert isinstance(pids, dict)
+        with self._lock:
+            self._pids = pids
+        return self._pids.get(host) != before
+
     def down(self) -> None:
         """End everything; what hosts changed is kept below `directory`."""
         if self._hub.poll() is None:
             self._hub.kill()
         self._hub.wait()
+        if self._init:
+            self._remove_cgroups()
         for end in (self._hub.stdin, self._hub.stdout):
             if end:
                 end.close()
+        if self._first >= 0:
+            os.close(self._first)
+            self._first = -1
         self._pids = {}
 
     def _prepare(self, name: str, tree: Path) -> dict[str, str]:
@@ -224,7 +256,8 @@ class Fleet:
         paths = {f: str(place / f) for f in ("upper", "work", "root")}
         address = self._addresses.get(name, "")
         row = {"name": name, "link": f"host{index}", "lower": str(tree), "address": address}
-        return row | paths
+        cgroup = f"{_CGROUP}{self._pid}-{name}" if self._init else ""
+        return row | paths | {"init": self._init, "cgroup": cgroup}
 
     def _write_names(self) -> None:
         rows = [f"{address} {name}" for name, address in self._addresses.items()]
@@ -233,11 +266,13 @@ class Fleet:
         # In place: the hub has this very file mounted.
         (self.directory / "hosts.txt").write_text(self._names, "ascii")
 
-    def _write_identity(self, name: str) -> None:
+    def _write_identity(self, name: str, *, fresh: bool) -> None:
         etc = self.directory / "hosts" / name / "upper" / "etc"
         etc.mkdir(mode=0o755, exist_ok=True)
         (etc / "hostname").write_text(f"{name}\n", "ascii")
         (etc / "hosts").write_text(self._names, "ascii")
+        if fresh and self._init:
+            (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n", "ascii")
 
     def _link(self, host: str, state: str) -> None:
         index = list(self._addresses).index(host)
@@ -262,6 +297,20 @@ class Fleet:
                 env=dict(_PATH if env is None else env), start_new_session=True,
                 stdout=streams[0], stderr=streams[1],
             )  # fmt: skip
+
+    def _remove_cgroups(self) -> None:
+        """Remove the cgroups of this fleet, and of fleets that were killed before."""
+        for process in (p for many in self._started.values() for p in many):
+            process.wait()
+        poll = select.poll()
+        poll.register(self._first, select.POLLIN)
+        poll.poll(END_SECONDS * 1000)
+        for place in (p for f in cgroup_folders() for p in f.glob(f"{_CGROUP}[0-9]*-*")):
+            pid = int(place.name.split("-")[1])
+            if pid == self._pid or not Path(f"/proc/{pid}").exists():
+                for inner in sorted(place.glob("**/"), reverse=True):
+                    with suppress(OSError):  # what was in it has not quite ended: the next does it
+                        inner.rmdir()
 
     def _ask(self, **command: object) -> dict[str, object]:
         with self._lock:

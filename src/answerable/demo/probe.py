@@ -38,12 +38,31 @@ ip link set lo up
 ip link add probe0 type veth peer name probe1
 ip link set probe0 up
 """
+_CGROUPS = """
+set -eu
+for folder in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
+    [ -f "$folder/cgroup.procs" ] || continue
+    place=$folder/answerable-probe-$$
+    mkdir "$place"
+    said=0
+    sh -c 'echo 0 >"$0/cgroup.procs" && exec unshare --mount --cgroup sh -c "
+        mount -t tmpfs none /mnt && mkdir /mnt/sys /mnt/cgroup && mount -t sysfs none /mnt/sys &&
+        if [ ${0#/sys/fs/cgroup/systemd} = $0 ]; then mount -t cgroup2 none /mnt/cgroup
+        else mount -t cgroup -o none,name=systemd none /mnt/cgroup; fi &&
+        mkdir /mnt/cgroup/inner && rmdir /mnt/cgroup/inner"' "$place" || said=$?
+    rmdir "$place"
+    [ "$said" = 0 ]
+    found=yes
+done
+[ "${found:-}" ] || { echo 'no cgroups that systemd could use' >&2; exit 1; }
+"""
 
 TRIALS = {
     "mount": ("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
     "overlay": ("unshare", "--mount", "sh", "-c", _OVERLAY),
     "stacked": ("unshare", "--mount", "sh", "-c", _STACKED),
     "network": ("unshare", "--net", "sh", "-c", _NETWORK),
+    "cgroups": ("sh", "-c", _CGROUPS),
     "uids": ("setpriv", "--reuid=64000", "--regid=64000", "--clear-groups", "true"),
     "mmdebstrap": ("mmdebstrap", "--version"),
     "apt": ("apt-get", "--version"),
@@ -51,6 +70,8 @@ TRIALS = {
 }
 """Every ability by name, and the command whose success proves it."""
 
+BOOTED_HOSTS = ("mount", "overlay", "network", "cgroups", "uids", "mmdebstrap", "apt")
+"""What a fleet whose hosts boot systemd needs, all of it."""
 REAL_HOSTS = ("mount", "overlay", "network", "uids", "mmdebstrap", "apt")
 """What a fleet of real hosts of the machine's own distribution needs, all of it."""
 

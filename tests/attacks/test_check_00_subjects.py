@@ -8,7 +8,7 @@ import pytest
 from answerable.kernel.canon import Json, encode
 from tests.attacks.verdict import refused
 from tests.simulator import DAY, Order, Simulator
-from tests.simulator.constitution import authorization, move
+from tests.simulator.constitution import authorization, effects, move
 from tests.simulator.world import statement_id
 
 
@@ -73,6 +73,8 @@ def test_bundle_in_another_spelling(sim: Simulator) -> None:
         {"type": "restart", "unit": "nginx.service; reboot"},
         {"type": "restart", "unit": "nginx.service", "path": "/etc/passwd"},
         {"type": "undo", "undoes": "up", "ecosystem": "debian:12", "packages": []},
+        {"type": "restart", "unit": "nginx.service", "effects": "ab" * 32, "classes": []},
+        {"type": "upgrade", "ecosystem": "debian:12", "packages": [], "effects": "ab" * 32},
     ],
 )
 def test_action_outside_the_schema(sim: Simulator, change: Json) -> None:
@@ -144,6 +146,9 @@ UNDO_OF_ANOTHER: dict[str, Callable[[Json], object]] = {
     "fewer packages": lambda o: o["undo"][0]["packages"].pop(),
     "no change": lambda o: o["undo"][0].update(undoes="nothing"),
     "a restart": lambda o: o["undo"][0].update(undoes="restart"),
+    "effects of its own": lambda o: o["undo"][0].update(effects="ab" * 32, classes=[]),
+    "other effects": lambda o: (effects("unit")(o), o["undo"][0].update(effects="ab" * 32)),
+    "other classes": lambda o: (effects("unit")(o), o["undo"][0].update(classes=[])),
 }
 
 
@@ -151,4 +156,5 @@ UNDO_OF_ANOTHER: dict[str, Callable[[Json], object]] = {
 def test_undo_that_is_no_reversal(sim: Simulator, what: str) -> None:
     """An undo moves what its upgrade moved, exactly back; such an order is refused whole."""
     sim.permitted()
+    Simulator(authorization=lambda a: a.update(effects=["unit"])).permitted(edit=effects("unit"))
     refused(sim.mutant(edit=UNDO_OF_ANOTHER[what]), "action_not_allowed")

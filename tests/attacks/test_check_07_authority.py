@@ -15,6 +15,7 @@ from tests.simulator.constitution import (
     approval,
     authorization,
     by_people,
+    effects,
     fact_id,
     fix,
     reverse,
@@ -291,4 +292,23 @@ def test_people_of_another_namespace(sim: Simulator) -> None:
     refused(twin.append(sign(namespace="git")), "bad_signature")
     refused(twin.ask(order), "not_enough_people")
     twin.must(sign())
+    allowed(twin.ask(order))
+
+
+def test_class_of_effects_that_nobody_authorised(sim: Simulator) -> None:
+    """The order says that it brings a setuid file, and the authorization does not."""
+    sim.permitted(edit=effects())
+    refused(sim.mutant(edit=effects("setuid")), "not_covered")
+    twin = terms(effects=["ports", "unit"])
+    twin.permitted(edit=effects("unit"))
+    refused(twin.mutant(edit=effects("setuid", "unit")), "not_covered")
+
+
+def test_class_of_effects_that_people_approved(sim: Simulator) -> None:
+    """Whoever approves a notice approves what its orders say, and needs to name nothing."""
+    twin = Simulator()
+    order = twin.play(notice=by_people, edit=effects("setuid"))
+    refused(twin.ask(order), "not_enough_people")
+    for person in ("kim", "mo"):
+        twin.tell("approval", approval(order.notice), person)
     allowed(twin.ask(order))

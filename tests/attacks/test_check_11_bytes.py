@@ -3,9 +3,21 @@
 from collections.abc import Callable
 
 from answerable.kernel.canon import Json
-from tests.attacks.verdict import refused
+from tests.attacks.verdict import allowed, refused
 from tests.simulator import NEW, OLD, Simulator
-from tests.simulator.constitution import DEBIAN, blob
+from tests.simulator.constitution import (
+    DEBIAN,
+    EFFECTS,
+    FACTS,
+    blob,
+    demanding,
+    effects,
+    fix,
+    move,
+    upgrade,
+)
+
+OTHER = "ab" * 32
 
 
 def without(field: str, value: str) -> Callable[[Json], None]:
@@ -94,3 +106,85 @@ def test_undo_with_other_bytes(sim: Simulator) -> None:
     sim.fail(order)
     sim.members["web1"].staged["libssl3"] = "ab" * 32
     refused(sim.ask(order, "undo-up"), "artefact_swapped")
+
+
+def test_host_that_would_do_something_else(sim: Simulator) -> None:
+    """The host's own rehearsal has another effect, or a class more, than people were told."""
+    order = sim.permitted(edit=effects())
+    for found in ((OTHER, list[str]()), (EFFECTS, ["setuid"])):
+        refused(sim.ask(order, rehearsed={"up": found}), "effects_differ")
+
+
+def test_change_that_the_host_did_not_rehearse(sim: Simulator) -> None:
+    """A host that cannot rehearse, or rehearsed another change, does not take the order's word."""
+    order = sim.permitted(edit=effects())
+    for found in ({}, {"restart": (EFFECTS, list[str]())}):
+        refused(sim.ask(order, rehearsed=found), "effects_differ")
+
+
+def two(order: Json) -> None:
+    """Let an order upgrade in two changes that do different things."""
+    xz = next(fact for fact in FACTS if "0004" in fact)
+    order["changes"].append(upgrade("xz", fix("liblzma5", "5.4.1-0", "5.4.2-0", xz)))
+    back = {"id": "undo-xz", "type": "undo", "undoes": "xz", "caused_by": "xz", "risk": "low"}
+    moved = move("liblzma5", "5.4.2-0", "5.4.1-0")
+    order["undo"].append({**back, "ecosystem": DEBIAN, "packages": [moved]})
+    for change in (order["changes"][0], order["undo"][0]):
+        change |= {"effects": EFFECTS, "classes": []}
+    for change in (order["changes"][-1], order["undo"][-1]):
+        change |= {"effects": OTHER, "classes": []}
+
+
+def test_effects_swapped_between_two_changes(sim: Simulator) -> None:
+    """Each change does what people were told, of the other one."""
+    found = {"up": (EFFECTS, list[str]()), "xz": (OTHER, list[str]())}
+    sim.members["web1"].rehearsed |= found
+    sim.permitted(edit=two)
+
+    def swapped(order: Json) -> None:
+        two(order)
+        for part, at in (("changes", 0), ("changes", -1), ("undo", 0), ("undo", -1)):
+            change = order[part][at]
+            change["effects"] = EFFECTS if change["effects"] == OTHER else OTHER
+
+    twin = Simulator()
+    twin.members["web1"].rehearsed |= found
+    refused(twin.ask(twin.play(edit=swapped)), "effects_differ")
+
+
+def test_classes_in_another_order(sim: Simulator) -> None:
+    """One list has one spelling: each class once, sorted."""
+    grown = Simulator(authorization=lambda body: body.update(effects=["setuid", "unit"]))
+    grown.permitted(edit=effects("setuid", "unit"))
+    for classes in (("unit", "setuid"), ("setuid", "setuid", "unit"), ("setuid",)):
+        twin = Simulator(*grown.knobs)
+        twin.members["web1"].rehearsed["up"] = (EFFECTS, ["setuid", "unit"])
+        refused(twin.ask(twin.play(edit=effects(*classes))), "effects_differ")
+
+
+def test_effects_left_out_where_the_charter_demands_them(sim: Simulator) -> None:
+    """Who says nothing of files may touch none, not even in an emergency."""
+    strict = Simulator(charter=demanding)
+    strict.permitted(edit=effects())
+    refused(strict.mutant(), "effects_not_named")
+
+
+def test_undo_of_something_else(sim: Simulator) -> None:
+    """What the host did was not what people were told, so its reversal is not either."""
+    order = sim.permitted(edit=effects())
+    for change in ("up", "restart", "health"):
+        sim.act(order, change)
+    sim.fail(order)
+    allowed(sim.ask(order, "undo-up"))
+    for found in ({}, {"undo-up": (OTHER, list[str]())}):
+        refused(sim.ask(order, "undo-up", rehearsed=found), "effects_differ")
+
+
+def test_charter_that_begins_to_demand_effects_leaves_undo_open(sim: Simulator) -> None:
+    """What was done before nothing was demanded can still be taken back."""
+    order = sim.permitted()
+    for change in ("up", "restart", "health"):
+        sim.act(order, change)
+    sim.succeed(demanding, "dana", "lee")
+    sim.fail(order)
+    allowed(sim.ask(order, "undo-up"))

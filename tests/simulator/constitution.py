@@ -5,6 +5,8 @@ whom Lee, Mo and Kim may object. `charter()`, `authorization()` and `order()` gi
 a test may change before they are signed.
 """
 
+from collections.abc import Callable
+
 from answerable.kernel.canon import Json, encode
 from answerable.kernel.merkle import leaf_hash
 from answerable.kernel.note import COSIGNATURE, ED25519
@@ -186,6 +188,24 @@ def order(fleet: str, host: str, instance: str, ring: int) -> Json:
              "caused_by": "undo-up"},
         ],
     }  # fmt: skip
+
+
+EFFECTS = leaf_hash(b"what the upgrade does to files").hex()
+
+
+def effects(*classes: str, told: str = EFFECTS) -> Callable[[Json], None]:
+    """Let an order name what its upgrade, and so its undo, does to files."""
+
+    def edit(order: Json) -> None:
+        for change in (order["changes"][0], order["undo"][0]):
+            change |= {"effects": told, "classes": list(classes)}
+
+    return edit
+
+
+def demanding(charter: Json) -> None:
+    """Let a charter demand that every upgrade names its effects."""
+    charter["limits"]["effects"] = "demanded"
 
 
 def reverse(order: Json) -> None:

@@ -65,6 +65,7 @@ class Member:
     failed: set[str] = field(default_factory=set)
     zones: frozenset[str] = frozenset()
     staged: dict[str, str] = field(default_factory=dict)
+    rehearsed: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     state: State | None = None
     """Its own fold; None: it follows the log to its end."""
 
@@ -409,10 +410,11 @@ class Simulator:
         return float(self.now - law.T0 + 100)
 
     def host(self, order: Order, change: str = "up", **changes: Json) -> Host:
-        """Give what a host knows of itself; staged are the bytes that its order names."""
+        """Give what a host knows of itself; it stages and rehearses just what its order names."""
         name, member, body = order.host, self.members[order.host], _decoded(order.text)
         about = [c for c in body["changes"] + body["undo"] if c["id"] == change]
         staged = {p["name"]: p["sha256"] for c in about for p in c.get("packages", ())}
+        seen = {c["id"]: (c["effects"], c["classes"]) for c in about if "effects" in c}
         known = Host(
             enrolled=member.enrolled,
             freshness=changes.pop("freshness", None) or self.fresh(name),
@@ -422,6 +424,7 @@ class Simulator:
             staged=staged | member.staged,
             failed=frozenset(member.failed),
             zones=member.zones,
+            rehearsed=seen | member.rehearsed,
         )
         return known._replace(**changes)
 

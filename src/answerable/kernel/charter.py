@@ -26,9 +26,13 @@ from answerable.kernel.sshsig import person_key
 Signatory = tuple[str, str]
 ROLES = ("witness", "post", "attester")
 # Of a standard charter: shortest notice window, seconds; fewest persons of a threshold.
-THRESHOLDS = ("charter", "enrolment", "authorization", "approval", "lift", "release")
 WINDOW, MANY = 900, 2
 
+_LIMITS = shape(
+    "window:int grace:int validity:int undo_validity:int freshness:int soak:int "
+    "authorization_delay:int hosts_day:int hosts_week:int hosts_artefact:int",
+    approvals=[shape("hosts:int people:int")], opens=("accepted", "acknowledged"),
+    emergency=shape("people:int window:int grace:int hosts:int validity:int"))  # fmt: skip
 CHARTER = shape(
     "name:text number:int previous:hex? start:hex? expires:int faults:int",
     mode=("standard", "demo", "single-operator"),
@@ -41,11 +45,7 @@ CHARTER = shape(
     thresholds=shape("charter:int enrolment:int authorization:int approval:int release:int "
                      "lift:int"),
     feeds={"*": (shape("max_age:int"), shape("max_age:int", provenance=("required",)))},
-    limits=shape(
-        "window:int grace:int validity:int undo_validity:int freshness:int soak:int "
-        "authorization_delay:int hosts_day:int hosts_week:int hosts_artefact:int",
-        approvals=[shape("hosts:int people:int")], opens=("accepted", "acknowledged"),
-        emergency=shape("people:int window:int grace:int hosts:int validity:int")),
+    limits=(_LIMITS, _LIMITS | {"effects": ("demanded",)}),
     caps={"*": shape("bytes:int per_hour:int")},
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ class Charter:
         demand(conforms(body, CHARTER), "malformed", "a charter of another shape")
         self.body, self.id, self.limits = body, charter_id, body["limits"]
         self.origin: str = body["logs"]["authority"]["origin"]
-        named, self.faults = body["guards"].items(), body["faults"]
+        named, people, self.faults = body["guards"].items(), body["people"].items(), body["faults"]
         self.quorum = (len(named) + self.faults + 2) // 2
         self.logs = {log: _pair(v["keys"], ED25519) for log, v in body["logs"].items()}
         self.guards = {r: {g: _pair(v[r], COSIGNATURE) for g, v in named} for r in ROLES}
@@ -74,8 +74,7 @@ class Charter:
         keys += [(parse_vkey(v["key"]), ("observer", o)) for o, v in body["observers"].items()]
         keys += [(parse_vkey(v), ("planner", p)) for p, v in body["planners"].items()]
         demand({key.kind for key, _ in keys} <= {ED25519}, "bad_key", "statements need type 1")
-        for person, v in body["people"].items():
-            keys += [(person_key(person, line), ("person", person)) for line in v["keys"]]
+        keys += [(person_key(p, line), ("person", p)) for p, v in people for line in v["keys"]]
         pairs = [*self.logs.values(), *(p for role in self.guards.values() for p in role.values())]
         material = [key.public for key, _ in keys] + [key.public for pair in pairs for key in pair]
         demand(len(set(material)) == len(material), "bad_charter", "a key stands twice")

@@ -4,6 +4,9 @@ An order is one host's part of a plan: typed actions of a closed schema, never a
 string. Its text is a leaf of its ring's tree, whose root stands in the notice. `changes` are done
 in their order; `undo` is what reverses them, each change with its own id, risk and cause. An undo
 names an upgrade of the same order and moves exactly its packages exactly back.
+
+An upgrade or undo may name its `effects`, one hash over every change of a file, and their sensitive
+`classes`, sorted (docs/spec/effects.md): both or neither, and an undo exactly its upgrade's.
 """
 
 from functools import lru_cache
@@ -23,15 +26,16 @@ _RISK = ("low", "medium", "high")
 
 
 def _action(kind: str, text: str = "", **more: Json) -> Json:
-    return shape(f"id:id caused_by:id? {text}", type=(kind,), risk=_RISK, **more)
+    return shape(f"id:id caused_by:id? {text}", type=(*kind.split(),), risk=_RISK, **more)
 
 
 _SAME = (_action("restart", "unit:id"), _action("health", "check:id"))
-_UPGRADE = _action("upgrade", "ecosystem:name",
-                   packages=[shape(_MOVE + "for:text", advisories=["hex"])])  # fmt: skip
+_SEEN = shape("effects:hex", classes=["id"])
+_UP = _action("upgrade", "ecosystem:name",
+              packages=[shape(_MOVE + "for:text", advisories=["hex"])])  # fmt: skip
 _UNDO = _action("undo", "undoes:id ecosystem:name", packages=[shape(_MOVE)])
-_ORDER = shape("fleet:hex host:id instance:hex ring:int", undo=[(_UNDO, *_SAME)],
-               changes=[(_action("snapshot"), _UPGRADE, *_SAME, _action("reboot"))])  # fmt: skip
+_ORDER = shape("fleet:hex host:id instance:hex ring:int", undo=[(_UNDO, _UNDO | _SEEN, *_SAME)],
+               changes=[(_UP, _UP | _SEEN, *_SAME, _action("snapshot reboot"))])  # fmt: skip
 _FACT = shape("fact:text release:hex index:int", path=["hex"])
 _BUNDLE = shape("order:order index:int notice:hex checkpoint:note authorization_checkpoint:note",
                 path=["hex"], facts=[_FACT])  # fmt: skip
@@ -50,8 +54,7 @@ class Bundle(NamedTuple):
         Raises:
             Refused: `action_not_allowed` if the order has no such change.
         """
-        parts = [(one, part) for part in ("changes", "undo") for one in self.order[part]]
-        found = [pair for pair in parts if pair[0]["id"] == change]
+        found = [(c, p) for p in ("changes", "undo") for c in self.order[p] if c["id"] == change]
         demand(found, "action_not_allowed", f"the order has no change `{change}`")
         return found[0]
 
@@ -74,9 +77,9 @@ def read_order(text: str) -> Json:
     return order
 
 
-def _moves(change: Json, old: str, new: str) -> list[tuple[str, ...]]:
-    ecosystem = change.get("ecosystem", "")
-    return [(ecosystem, p["name"], p[old], p[new]) for p in change.get("packages", ())]
+def _moves(change: Json, old: str, new: str) -> list[Json]:
+    packages = [(p["name"], p[old], p[new]) for p in change.get("packages", ())]
+    return [packages, *map(change.get, ("ecosystem", "effects", "classes"))]
 
 
 @lru_cache(maxsize=1)  # a host asks about one bundle again and again

@@ -13,11 +13,11 @@ log I follow. Then, in this order; the first failure is the reason:
  8. no excluded zone, or that zone's people approved
  9. sizes: rings, authorization, fleet limits; more approvals for more hosts, or in an emergency
 10. time: not before, not after, maintenance hours; my ring is open and its soak served
-11. typed action, never down; the bytes about to be used are the bytes that were noticed
+11. typed action, never down; the bytes about to be used, and every file effect, are those noticed
 12. an undo: granted, my own failed change, corroborated by an observer, not a storm
 
 An undo passes 1-3, 6, 9, 11 and 12. Everything is pure: the clock is an argument, the host's
-knowledge of itself is `Host`. Left out: file effects (part of check 11) and passkeys.
+knowledge of itself is `Host`. Left out: passkeys.
 """
 
 from collections.abc import Callable, Mapping
@@ -77,6 +77,8 @@ class Host(NamedTuple):
     `consumption`). `staged`: package to SHA-256 of the bytes about to be used. `failed`: the
     actions that it reported as failed. `resumed`: the last of `consumed`, if the host has looked
     and found that it was never acted on, as after a kill. `zones`: added by the host itself.
+    `rehearsed`: a change's id to its effects and sorted classes, as the host found them without
+    doing it (of an undo: those of what it reverses).
     """
 
     enrolled: Enrolled
@@ -88,6 +90,7 @@ class Host(NamedTuple):
     failed: frozenset[str] = frozenset()
     resumed: str = ""
     zones: frozenset[str] = frozenset()
+    rehearsed: Mapping[str, tuple[str, list[str]]] = {}
 
 
 class Permit(NamedTuple):
@@ -130,8 +133,8 @@ class _Case:
         urgent = self.law.limits["emergency"] if self.said["emergency"] else {}
         self.rules, self.ring = self.law.limits | urgent, bundle.order["ring"]
         self.hosts = sum(ring["size"] for ring in self.said["rings"])
-        named = frozenset(self.me["zones"]) | host.zones
-        self.zones = named or frozenset(self.law.body["zones"])  # no label counts as every zone
+        # No label counts as every zone.
+        self.zones = frozenset(self.me["zones"]) | host.zones or frozenset(self.law.body["zones"])
         own, given = set(self.notice["proposers"]), self.notice["approvals"].values()
         self.people, self.undoers = (self.law.with_role(set(p) - own, "approver") for p in given)
         self.standing = self.said["basis"] == "authorization"
@@ -183,8 +186,8 @@ class _Case:
         demand(not gone, "withdrawn", f"{sorted(gone)}")
 
     def upgrades(self) -> list[tuple[Json, Json]]:
-        changes = [c for c in self.bundle.order["changes"] if c["type"] == "upgrade"]
-        return [(change, package) for change in changes for package in change["packages"]]
+        changes = self.bundle.order["changes"]
+        return [(change, package) for change in changes for package in change.get("packages", ())]
 
 
 def _1_fresh_head(c: _Case) -> None:
@@ -278,11 +281,11 @@ def _7_authority(c: _Case) -> None:
     demand(old, "authorization_too_young", f"`{terms['name']}`")
     brief = said["not_after"] - said["not_before"] <= c.clause["validity"]
     demand(brief and c.upgrades(), "not_covered", "no upgrade, or valid for too long")
-    for _, package in c.upgrades():
-        cited = () if package["for"] else package["advisories"]
-        facts = [{**c.facts[advisory], "zones": sorted(c.zones)} for advisory in cited]
-        covered = package["for"] or any(holds(c.clause["when"], fact) for fact in facts)
-        demand(covered, "not_covered", f"`{package['name']}` by `{c.clause['name']}`")
+    when, zones = c.clause["when"], {"zones": sorted(c.zones)}
+    for change, p in c.upgrades():
+        covered = p["for"] or any(holds(when, c.facts[a] | zones) for a in p["advisories"])
+        odd = sorted({*change.get("classes", ())} - {*terms["effects"]})
+        demand(covered and not odd, "not_covered", f"`{p['name']}` {odd} by `{terms['name']}`")
 
 
 def _8_zones(c: _Case) -> None:
@@ -343,11 +346,13 @@ def _11_bytes(c: _Case) -> None:
         demand(up, "downgrade", f"`{name}` to `{new}` was noticed as no upgrade")
         same = package["sha256"] in noticed and c.host.staged.get(name) == package["sha256"]
         demand(same, "artefact_swapped", f"the bytes of `{name}` are not those noticed")
+        said = (c.change.get("effects"), c.change.get("classes"))
+        demand(said[0] or undo or "effects" not in c.rules, "effects_not_named", f"for `{name}`")
+        same = not said[0] or c.host.rehearsed.get(c.change["id"]) == said
+        demand(same, "effects_differ", f"what `{c.change['id']}` does here was not noticed")
 
 
 def _12_undo(c: _Case) -> None:
-    if c.part == "changes":
-        return
     people = len(c.undoers) >= c.law.body["thresholds"]["approval"]
     share, failed = c.terms["undo"]["share_permille"], c.notice["failures"]
     demand(share or people, "undo_not_granted", "neither the authorization nor people grant it")
@@ -389,7 +394,7 @@ def verify(bundle: bytes, change: str, state: State, host: Host, now: float) -> 
     try:
         case = _Case(read_bundle(bundle), change, state, host, now)
         for number, check in enumerate(CHECKS, 1):
-            if case.part == "changes" or number in (1, 2, 3, 6, 9, 11, 12):
+            if number in ((1, 2, 3, 6, 9, 11, 12) if case.part == "undo" else range(12)):
                 check(case)
     except Refused as refusal:
         return refusal

@@ -118,9 +118,9 @@ class AptDriver:
         self._apart: Packages | None = None
         if transaction is not None:
             # Loaded only where it is used: a host keeps its memory for its work.
-            from answerable.host.transaction import packages  # noqa: PLC0415
+            from answerable.host.transaction import dpkg, packages  # noqa: PLC0415
 
-            self._apart = packages.Packages(state, transaction, hidden)
+            self._apart = packages.Packages(state, transaction, hidden, dpkg.Dpkg())
 
     @property
     def ecosystem(self) -> str:

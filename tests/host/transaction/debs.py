@@ -5,8 +5,9 @@ import io
 import tarfile
 from pathlib import Path
 
-from answerable.host.transaction.deb import Deb, Shipped
+from answerable.host.transaction.deb import Deb
 from answerable.host.transaction.effects import Change
+from answerable.host.transaction.family import Shipped
 from answerable.host.transaction.port import Look
 
 CONTROL = """\

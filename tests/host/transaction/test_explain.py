@@ -8,7 +8,8 @@ import pytest
 
 from answerable.host.driver import TransactionDiffers
 from answerable.host.transaction import database
-from answerable.host.transaction.explain import Explainer, Host, digest, effect, sensitive
+from answerable.host.transaction.dpkg import Host
+from answerable.host.transaction.explain import Explainer, digest, effect, sensitive
 from answerable.host.transaction.port import Look
 from answerable.host.transaction.rehearsal import Rehearsal
 from tests.host.transaction.debs import NEW_STATUS, STATUS, change, deb, file
@@ -34,7 +35,9 @@ def _root(tmp_path: Path) -> Path:
 
 def why(root: Path, path: str, before: Look | None, after: Look | None) -> str:
     """Tell why one change is not explained; nothing if it is."""
-    made = Explainer([deb()], Host(root)).explain([change(path, before, after)], lambda _: True)
+    made = Explainer([deb()], Host(root, [deb()])).explain(
+        [change(path, before, after)], lambda _: True
+    )
     return made.unexplained[0].why if made.unexplained else ""
 
 
@@ -93,7 +96,7 @@ def test_unexplained(
 
 def test_data_of_a_service_is_flagged_as_live(root: Path) -> None:
     """A script that must touch a service's data is for the live mode, and says so."""
-    made = Explainer([deb()], Host(root)).explain(
+    made = Explainer([deb()], Host(root, [deb()])).explain(
         [change("/var/lib/tool/db", None, TWO), change("/opt/x", None, TWO)], lambda _: True
     )
     assert [u.live for u in made.unexplained] == [True, False]
@@ -105,7 +108,7 @@ def test_status_file_is_explained_by_the_packages(root: Path, tmp_path: Path) ->
     for data, good in ((NEW_STATUS, True), (NEW_STATUS.replace(b"7", b"8"), False)):
         text.write_bytes(data)
         one = change(database.STATUS, file(STATUS), file(data), text)
-        made = Explainer([deb()], Host(root)).explain([one], lambda _: True)
+        made = Explainer([deb()], Host(root, [deb()])).explain([one], lambda _: True)
         assert (made.unexplained == []) == good
         assert made.effects == [{"is": "package", "name": "tool", "version": "2"}]
 
@@ -117,7 +120,7 @@ def test_linked_folders_and_diversions_and_overrides(root: Path) -> None:
     made = deb()
     made.files["/bin/tool"] = made.files.pop(TOOL)
     after = replace(TWO, mode=0o4711)
-    explainer = Explainer([made], Host(root))
+    explainer = Explainer([made], Host(root, [made]))
     found = explainer.explain([change("/usr/bin/tool.real", OLD, after)], lambda _: True)
     assert found.unexplained == []
     assert found.sensitive == {"setuid": ["/usr/bin/tool.real"]}
@@ -127,10 +130,10 @@ def test_what_is_computed_is_never_taken(root: Path) -> None:
     """The loader's cache and byte code are computed anew; byte code without a source may go."""
     path = "/usr/lib/python3/__pycache__/x.cpython-311.pyc"
     rows = [change("/etc/ld.so.cache", OLD, TWO), change(path, OLD, TWO)]
-    made = Explainer([deb()], Host(root)).explain(rows, lambda _: True)
+    made = Explainer([deb()], Host(root, [deb()])).explain(rows, lambda _: True)
     assert (made.commit, made.compute) == ([], rows)
     gone = [change(path, OLD, None)]
-    made = Explainer([deb()], Host(root)).explain(gone, lambda _: False)
+    made = Explainer([deb()], Host(root, [deb()])).explain(gone, lambda _: False)
     assert (made.commit, made.compute) == (gone, [])
 
 
@@ -163,7 +166,7 @@ def test_sensitive_classes_must_be_allowed(root: Path) -> None:
     made = deb()
     made.files["/etc/cron.d/tool"] = made.files["/etc/tool.conf"]
     one = change("/etc/cron.d/tool", None, file(b"new"))
-    found = Explainer([made], Host(root)).explain([one], lambda _: True)
+    found = Explainer([made], Host(root, [made])).explain([one], lambda _: True)
     rehearsal = Rehearsal(found, "", found.sensitive, (), None)  # type: ignore[arg-type]
     rehearsal.refuse(["cron"])
     with pytest.raises(TransactionDiffers, match="cron") as caught:
@@ -175,7 +178,7 @@ def test_sensitive_classes_must_be_allowed(root: Path) -> None:
 def test_unexplained_effects_are_refused_whatever_is_allowed(root: Path) -> None:
     """No class lets in what nobody explains."""
     one = change("/etc/cron.d/evil", None, TWO)
-    found = Explainer([deb()], Host(root)).explain([one], lambda _: True)
+    found = Explainer([deb()], Host(root, [deb()])).explain([one], lambda _: True)
     rehearsal = Rehearsal(found, "", found.sensitive, (), None)  # type: ignore[arg-type]
     with pytest.raises(TransactionDiffers, match=r"/etc/cron\.d/evil"):
         rehearsal.refuse(["cron"])

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from answerable.host.driver import ArtefactDiffers
+from answerable.host.transaction.family import Shipped
 from answerable.host.transaction.port import CHUNK
+from answerable.kernel.canon import Json
 
 MEMBERS = 200_000
 """Most members of a .deb."""
@@ -33,19 +35,6 @@ _ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """One member: `kind` as in `port.Look`; `owner` (user, group) by name, with the numbers."""
-
-    kind: str
-    mode: int
-    owner: tuple[str, str]
-    ids: tuple[int, int]
-    sha256: str = ""
-    md5: str = ""
-    target: str = ""
-
-
-@dataclass(frozen=True)
 class Deb:
     """A package: its control fields, its control members, its files by absolute path."""
 
@@ -57,6 +46,11 @@ class Deb:
     def name(self) -> str:
         """The package's name."""
         return self.fields["Package"]
+
+    @property
+    def effect(self) -> Json:
+        """See `family.Shipment`."""
+        return {"is": "package", "name": self.name, "version": self.fields["Version"]}
 
     @property
     def conffiles(self) -> frozenset[str]:

@@ -18,6 +18,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+ARGUMENTS = "{packages}"
+"""Stands in a tool's argv for the files of the packages, as the copy sees them."""
+
 
 @dataclass(frozen=True)
 class Tool:

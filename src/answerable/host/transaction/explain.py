@@ -3,12 +3,13 @@
 A change is explained only by one of these, tried in this order:
 
 1. it is a log, a cache or a lock that nobody ships, and is not committed at all (derived.py)
-2. it is dpkg's database, and says what the packages say (database.py)
+2. it is the package database, and says what the packages say (dpkg.py, rpm.py)
 3. it is computed by a known tool, and is computed anew (derived.py)
 4. a named package ships exactly this: kind, bytes, target; mode and owner as shipped, as the host's
    own statoverride says, or as they were before; no attribute that was not there before
 5. it is gone, a named package shipped it before and does not now, and no other package has it
-6. it is the shipped version of a configuration file that the host keeps its own version of
+6. it is the shipped version of a configuration file that the host keeps its own version of, or the
+   host's own version beside a shipped one, unchanged
 
 Anything else refuses the change. What is explained is an `Effect`, in one spelling; the list of all
 effects has one hash, which is the same on equal hosts (docs/spec/effects.md).
@@ -17,23 +18,20 @@ Left out: changes by alternatives, ucf, new users, generated keys: they are name
 """
 
 import grp
-import os
 import pwd
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 
-from answerable.host.transaction import database, derived
-from answerable.host.transaction.deb import Deb, Shipped
+from answerable.host.transaction import derived
 from answerable.host.transaction.effects import Change
+from answerable.host.transaction.family import Database, Shipment, Shipped
 from answerable.host.transaction.port import Look
 from answerable.host.transaction.sensitive import CLASSES, classes
 from answerable.kernel.canon import Json, encode
 
 VERSION = "answerable/effects/v1\n"
 _LIVE = ("/home/", "/root/", "/srv/", "/var/lib/", "/var/mail/", "/var/spool/", "/var/www/")
-_SIDES = (".dpkg-dist", ".dpkg-new", ".ucf-dist")
 
 
 @dataclass(frozen=True)
@@ -56,110 +54,48 @@ class Explained:
     unexplained: list[Unexplained] = field(default_factory=list)
     sensitive: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, change: Change, by: str) -> None:
-        """Take a change as explained."""
+    def add(self, change: Change, by: str, *, saved: bool = False) -> None:
+        """Take a change as explained; `saved` is a host's own file under another name."""
         self.commit.append(change)
-        self.effects.append(effect(change, by))
+        own = {"by": by, "is": "saved", "path": change.path}
+        self.effects.append(own if saved and change.after else effect(change, by))
         for name in classes(change.path, change.before, change.after):
             self.sensitive.setdefault(name, []).append(change.path)
-
-
-class Host:
-    """What the host says itself: who diverts and overrides, and whose files are whose.
-
-    Args:
-        root: the host's root.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root, self._folders = root, dict[str, str]()
-        self._diverted = _diversions(self._lines("diversions"))
-        rows = (line.split(" ", 3) for line in self._lines("statoverride"))
-        self._overrides = {w[3]: (w[0], w[1], int(w[2], 8)) for w in rows}
-
-    def place(self, path: str, package: str) -> str:
-        """Give where a file that a package ships lies on this host: diversions, linked folders."""
-        to, by = self._diverted.get(path, ("", ""))
-        path = to if to and by != package else path
-        folder, _, name = path.rpartition("/")
-        if folder not in self._folders:
-            real = os.path.realpath(self._root / folder.lstrip("/"))
-            inside = os.path.relpath(real, os.path.realpath(self._root))
-            self._folders[folder] = "" if inside == "." else f"/{inside}"
-        return f"{self._folders[folder]}/{name}"
-
-    def override(self, path: str) -> tuple[str, str, int] | None:
-        """Give (user, group, mode) that this host gives a path itself."""
-        return self._overrides.get(path)
-
-    def listed(self, deb: Deb) -> set[str]:
-        """Give what the installed version of a package ships, where it lies."""
-        arch = deb.fields.get("Architecture", "")
-        for stem in (f"{deb.name}:{arch}", deb.name):
-            paths = database.listed(self._read(f"info/{stem}.list"))
-            if paths:
-                return {self.place(path, deb.name) for path in paths if path != "/."}
-        return set()
-
-    def others(self, debs: Iterable[Deb]) -> set[str]:
-        """Give what all other packages ship."""
-        named = {deb.name for deb in debs}
-        found = set[str]()
-        for file in (self._root / "var/lib/dpkg/info").glob("*.list"):
-            if file.stem.partition(":")[0] not in named:
-                found |= database.listed(file.read_bytes())
-        return {self.place(path, "") for path in found if path != "/."}
-
-    def status(self) -> bytes:
-        """Give the package database."""
-        return self._read("status")
-
-    def triggers(self) -> bytes:
-        """Give the table of packages that wait for files."""
-        return self._read("triggers/File")
-
-    def _lines(self, name: str) -> list[str]:
-        return self._read(name).decode("utf-8", "surrogateescape").splitlines()
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return (self._root / "var/lib/dpkg" / name).read_bytes()
-        except OSError:
-            return b""
 
 
 class Explainer:
     """Explains changes by these packages on this host."""
 
-    def __init__(self, debs: Sequence[Deb], host: Host) -> None:
-        self._debs, self._host = debs, host
-        self._keyed = {f"{d.name}:{d.fields.get('Architecture', '')}": d for d in debs}
-        self._shipped: dict[str, tuple[Deb, Shipped, bool]] = {}
-        for deb in debs:
-            conffiles = deb.conffiles
-            for path, shipped in deb.files.items():
-                place = host.place(path, deb.name) if path != "/" else "/"
-                self._shipped[place] = (deb, shipped, path in conffiles)
-        self._before: dict[str, str] = {p: d.name for d in debs for p in host.listed(d)}
+    def __init__(self, packages: Sequence[Shipment], host: Database) -> None:
+        self._packages, self._host = packages, host
+        self._shipped: dict[str, tuple[Shipment, Shipped, bool]] = {}
+        for package in packages:
+            conffiles = package.conffiles
+            for path, shipped in package.files.items():
+                place = host.place(path, package.name) if path != "/" else "/"
+                self._shipped[place] = (package, shipped, path in conffiles)
+        self._before = host.listed()
         self._others: set[str] | None = None
+        self._looks: Mapping[str, Change] = {}
 
     def explain(self, changes: Sequence[Change], exists: Callable[[str], bool]) -> Explained:
         """Explain all of it; `exists` tells whether a path is there afterwards."""
         found = Explained()
+        self._looks = {change.path: change for change in changes}
         for change in changes:
             self._one(change, found, exists)
-        found.effects += [{"is": "package", "name": d.name, "version": d.fields["Version"]}
-                          for d in self._debs]  # fmt: skip
+        found.effects += [package.effect for package in self._packages]
         return found
 
     def _one(self, change: Change, found: Explained, exists: Callable[[str], bool]) -> None:
         path = change.path
         if derived.discarded(path) and path not in self._shipped:
             found.dropped.append(change)
-        elif path == database.STATUS:
-            self._status(change, found)
-        elif path == database.TRIGGERS:
-            self._triggers(change, found)
+        elif taken := self._host.takes(change):
+            for problem in taken.problems:
+                found.unexplained.append(Unexplained(path, problem, live=False))
+            found.commit.append(change)
+            found.effects += taken.effects
         elif why := self._why(change):
             gone = change.after is None and not exists(derived.source_of(path) or path)
             tool = derived.tool_of(path)
@@ -170,44 +106,29 @@ class Explainer:
             else:
                 found.unexplained.append(Unexplained(path, why, path.startswith(_LIVE)))
         else:
-            found.add(change, self._by(path))
-
-    def _status(self, change: Change, found: Explained) -> None:
-        text = change.source.read_bytes() if change.after else b""
-        for problem in database.status_problems(self._host.status(), text, self._keyed):
-            found.unexplained.append(Unexplained(database.STATUS, problem, live=False))
-        found.commit.append(change)
-
-    def _triggers(self, change: Change, found: Explained) -> None:
-        text = change.source.read_bytes() if change.after else b""
-        before = self._host.triggers()
-        for problem in database.trigger_problems(before, text, self._keyed):
-            found.unexplained.append(Unexplained(change.path, problem, live=False))
-        found.commit.append(change)
-        found.effects.append({"by": "dpkg", "is": "computed", "path": change.path})
+            own = path not in self._shipped and path.endswith(self._host.saved)
+            found.add(change, self._by(path), saved=own)
 
     def _by(self, path: str) -> str:
-        if path in self._shipped:
-            return self._shipped[path][0].name
-        stem = next((path.removesuffix(s) for s in _SIDES if path.endswith(s)), "")
-        if stem in self._shipped:
-            return self._shipped[stem][0].name
+        for end in ("", *self._host.sides, *self._host.saved):
+            stem = path.removesuffix(end)
+            if path.endswith(end) and stem in self._shipped:
+                return self._shipped[stem][0].name
         return self._before.get(path) or path.rpartition("/")[2].partition(".")[0].partition(":")[0]
 
     def _why(self, change: Change) -> str:
         path, after = change.path, change.after
-        if path.startswith(f"{database.HOME}/info/"):
-            lines = change.source.read_bytes() if after and path.endswith(".list") else b""
-            return database.info_problem(path, after, lines, self._keyed)
+        if (why := self._host.why(change)) is not None:
+            return why
         if path in self._shipped:
             return self._as_shipped(change)
         if after is None:
             return self._gone(path)
-        if path.endswith(_SIDES):
-            return self._side(path, after)
-        if self._owned(path):
-            return "belongs to another package"
-        return "no named package ships it" if not change.before else "changed, and nobody ships it"
+        for ends, judge in ((self._host.sides, self._side), (self._host.saved, self._kept)):
+            if end := next((end for end in ends if path.endswith(end)), ""):
+                return judge(path.removesuffix(end), after)
+        nobody = "changed, and nobody ships it" if change.before else "no named package ships it"
+        return "belongs to another package" if self._owned(path) else nobody
 
     def _as_shipped(self, change: Change) -> str:
         _, shipped, _ = self._shipped[change.path]
@@ -218,7 +139,8 @@ class Explainer:
             return f"a {after.kind} where a {shipped.kind} is shipped"
         if (after.sha256, after.target) != (shipped.sha256, shipped.target):
             return "other bytes than are shipped"
-        if after.attributes != (before.attributes if before else ()):
+        had = before.attributes if before else ()
+        if after.attributes != (had if shipped.attributes is None else shipped.attributes):
             return "attributes or capabilities that are not shipped"
         if before and _rights(before) == _rights(after):
             return ""
@@ -239,14 +161,18 @@ class Explainer:
 
     def _owned(self, path: str) -> bool:
         if self._others is None:
-            self._others = self._host.others(self._debs)
+            self._others = self._host.others()
         return path in self._others
 
-    def _side(self, path: str, after: Look) -> str:
-        stem = next(path.removesuffix(side) for side in _SIDES if path.endswith(side))
+    def _side(self, stem: str, after: Look) -> str:
         _, shipped, conffile = self._shipped.get(stem, (None, None, False))
         same = shipped and conffile and after.sha256 == shipped.sha256
         return "" if same and not after.mode & 0o7022 else "no named package ships it"
+
+    def _kept(self, stem: str, after: Look) -> str:
+        was = self._looks[stem].before if stem in self._looks else None
+        known = stem in self._shipped or stem in self._before
+        return "" if known and after.same(was) else "not what the host had in its place"
 
 
 def effect(change: Change, by: str) -> Json:
@@ -281,11 +207,6 @@ def sensitive(found: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _rights(look: Look) -> tuple[str, int, int, int]:
     return (look.kind, look.mode, look.uid, look.gid)
-
-
-def _diversions(lines: Sequence[str]) -> dict[str, tuple[str, str]]:
-    rows = zip(lines[::3], lines[1::3], lines[2::3], strict=False)
-    return {path: (to, by) for path, to, by in rows}
 
 
 def _uid(name: str, number: int) -> int:

@@ -13,31 +13,24 @@ Rules:
 Left out: keeping a rehearsal over a restart of the agent.
 """
 
-import fcntl
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from answerable.host.driver import (
     DriverFailed,
     Foreseen,
-    Locked,
     Package,
     Ran,
     Staged,
     TransactionDiffers,
     last_lines,
 )
-from answerable.host.transaction.database import HOME
+from answerable.host.transaction.family import Family
 from answerable.host.transaction.port import Drifted
 from answerable.host.transaction.rehearsal import Rehearsal, Transaction
-from answerable.host.transaction.sandbox import INSIDE
 from answerable.host.transaction.sensitive import CLASSES
 from answerable.kernel.canon import Json
-
-ARGUMENTS = "{packages}"
-"""Stands in a tool's argv for the files of the packages, as the copy sees them."""
-_LOCKS = ("lock-frontend", "lock")
 
 
 class Packages:
@@ -47,13 +40,17 @@ class Packages:
         state: folder of the driver's own.
         given: the settings.
         hidden: folders that scripts must not see besides.
+        family: of the packages.
     """
 
-    def __init__(self, state: Path, given: Mapping[str, object], hidden: Sequence[Path]) -> None:
+    def __init__(
+        self, state: Path, given: Mapping[str, object], hidden: Sequence[Path], family: Family
+    ) -> None:
         allow = given.get("allow", [])
         if given.keys() - {"allow"} or not isinstance(allow, list) or set(allow) - set(CLASSES):
             raise TypeError(f"`transaction` takes `allow`, a list of {', '.join(CLASSES)}")
-        self._allowed, self._transaction = tuple(map(str, allow)), Transaction(state, hidden)
+        self._allowed, self._family = tuple(map(str, allow)), family
+        self._transaction = Transaction(state, family, hidden)
         self._held, self._rehearsed, self._stack = ("", ()), None, ExitStack()
 
     _held: tuple[str, tuple[Package, ...]]
@@ -63,15 +60,12 @@ class Packages:
         """Rehearse, unless that is done; refuse what is unexplained or not allowed.
 
         Args:
-            argv: the tool's words, with `ARGUMENTS`.
+            argv: the tool's words, with `derived.ARGUMENTS`.
         """
         wanted = (" ".join(argv), staged.packages)
         if self._rehearsed is None or self._held != wanted:
             self.forget()
-            words = list(argv)
-            at = words.index(ARGUMENTS)
-            words[at : at + 1] = [f"{INSIDE}/packages/{file.name}" for file in staged.files]
-            made = self._transaction.rehearse(words, staged.files, env, _why)
+            made = self._transaction.rehearse(argv, staged.files, env, _why)
             rehearsed = self._stack.enter_context(made)
             self._held, self._rehearsed = wanted, rehearsed
         try:
@@ -85,7 +79,7 @@ class Packages:
         """Do exactly what was rehearsed; give what a report shall say of it."""
         rehearsed = self.preview(staged, argv, env)
         try:
-            with _locked():
+            with self._family.locked():
                 note = {"packages": [[p.name, p.before, p.after] for p in staged.packages]}
                 number = self._transaction.commit(rehearsed, note)
         except Drifted as error:
@@ -118,7 +112,7 @@ class Packages:
     def undo(self, number: str) -> str:
         """Go back by the journal; give what a report shall say of it."""
         try:
-            with _locked():
+            with self._family.locked():
                 note = self._transaction.undo(number)
         except Drifted as error:
             raise TransactionDiffers(str(error), error.paths) from error
@@ -145,17 +139,3 @@ class Packages:
 
 def _why(done: Ran) -> str:
     return last_lines(done.output, 6) or f"exit {done.code}" if done.code else ""
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    with ExitStack() as stack:
-        for name in _LOCKS:
-            file = stack.enter_context(Path(HOME, name).open("a"))
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise Locked(
-                    f"another package tool holds `{file.name}`; end it, then try again"
-                ) from error
-        yield

@@ -1,7 +1,7 @@
 """One change of packages as a transaction: rehearse, explain, commit, undo, repair.
 
-    with Transaction(state) as change:            the agent's own directory, on this host
-        found = change.rehearse(argv, ...)        nothing of the host is touched
+    change = Transaction(state, family)           the agent's own directory, on this host
+    with change.rehearse(argv, ...) as found:     nothing of the host is touched
         number = change.commit(found, note)       exactly what was explained, or nothing
 
 A rehearsal that holds anything unexplained, or a sensitive class that is not allowed, is refused
@@ -19,13 +19,13 @@ from pathlib import Path
 
 from answerable.host.driver import CHANGE_SECONDS, Foreseen, Ran, TransactionDiffers, last_lines
 from answerable.host.files import make_private
-from answerable.host.transaction import database, derived, effects
-from answerable.host.transaction.deb import Deb, read_deb
+from answerable.host.transaction import derived, effects
 from answerable.host.transaction.disk import Disk
-from answerable.host.transaction.explain import Explained, Explainer, Host, digest, sensitive
+from answerable.host.transaction.explain import Explained, Explainer, digest, sensitive
+from answerable.host.transaction.family import Database, Family
 from answerable.host.transaction.journal import Repaired, Row, Transactions
 from answerable.host.transaction.port import CHUNK, Drifted
-from answerable.host.transaction.sandbox import Sandbox
+from answerable.host.transaction.sandbox import INSIDE, Sandbox
 from answerable.kernel.canon import Json
 
 NAMED = 20
@@ -74,12 +74,13 @@ class Transaction:
 
     Args:
         state: folder of the agent's own, outside every snapshot; it is hidden from scripts.
-        hidden: more folders that are hidden from them.
+        family: of the packages.
+        hidden: more folders that are hidden from scripts.
     """
 
-    def __init__(self, state: Path, hidden: Sequence[Path] = ()) -> None:
+    def __init__(self, state: Path, family: Family, hidden: Sequence[Path] = ()) -> None:
         make_private(state / "transactions")
-        self._state = Path(os.path.realpath(state))
+        self._state, self._family = Path(os.path.realpath(state)), family
         self._hidden = (self._state, *hidden)
 
     @contextmanager
@@ -93,8 +94,8 @@ class Transaction:
         """Run a package tool in a copy of this host, and explain what it did.
 
         Args:
-            argv: words of the tool; the copy sees the .debs in `sandbox.INSIDE`/packages.
-            files: the .debs, all in one folder.
+            argv: words of the tool, with `derived.ARGUMENTS` for the packages' files.
+            files: the packages, all in one folder.
             env: the tool's whole environment.
             succeeded: tells why the tool's end is a failure; nothing if it is none.
 
@@ -104,32 +105,40 @@ class Transaction:
         """
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(1))
-            debs = pool.map(read_deb, files)
+            opened = pool.submit(self._family.read, files, ROOT)
             copy = stack.enter_context(Sandbox(self._state / "copy", self._hidden))
             log = self._state / "copy.log"
-            done = copy.run(argv, log, env, CHANGE_SECONDS, files[0].parent)
+            done = copy.run(_with(argv, files), log, env, CHANGE_SECONDS, files[0].parent)
             if why := succeeded(done):
                 raise TransactionDiffers(
                     f"the packages cannot be installed in a copy of this host: {why}",
                     done.output.splitlines()[-20:],
                 )
-            yield self._explained(copy, list(debs), env)
+            packages, database = opened.result()
+            explainer = Explainer(packages, database)
+            found = explainer.explain(effects.changes(copy.layers, ROOT), copy.sees)
+            if not found.unexplained:
+                self._settle(copy, found, files, env)
+                _check(database, found)
+            yield Rehearsal(found, digest(found.effects), found.sensitive, copy.asked, copy)
 
-    def _explained(self, copy: Sandbox, debs: Sequence[Deb], env: Mapping[str, str]) -> Rehearsal:
-        explainer = Explainer(debs, Host(ROOT))
-        found = explainer.explain(effects.changes(copy.layers, ROOT), copy.sees)
-        if found.compute and not found.unexplained:
-            for layer in copy.layers:
-                effects.keep(layer, {change.path for change in found.commit}, ROOT)
-            copy.remount()
-            log = self._state / "copy.log"
-            paths = [change.path for change in found.compute]
-            for command in derived.commands(paths, copy.sees):
-                done = copy.run(command, log, env, CHANGE_SECONDS, self._state)
-                if done.code:
-                    raise TransactionDiffers(f"`{command[0]}` failed: {last_lines(done.output)}")
-            self._compute(copy, found)
-        return Rehearsal(found, digest(found.effects), found.sensitive, copy.asked, copy)
+    def _settle(
+        self, copy: Sandbox, found: Explained, files: Sequence[Path], env: Mapping[str, str]
+    ) -> None:
+        """Compute anew, in a copy of what is explained alone, what tools compute."""
+        if not found.compute:
+            return
+        for layer in copy.layers:
+            effects.keep(layer, {change.path for change in found.commit}, ROOT)
+        copy.remount()
+        log = self._state / "copy.log"
+        paths = [change.path for change in found.compute]
+        for command in derived.commands(paths, copy.sees):
+            words = _with(command, files)
+            done = copy.run(words, log, env, CHANGE_SECONDS, files[0].parent)
+            if done.code:
+                raise TransactionDiffers(f"`{command[0]}` failed: {last_lines(done.output)}")
+        self._compute(copy, found)
 
     def _compute(self, copy: Sandbox, found: Explained) -> None:
         explained = {change.path for change in found.commit}
@@ -198,11 +207,22 @@ class Transaction:
     @contextmanager
     def _journal(self) -> Iterator[Transactions]:
         with Disk(ROOT) as disk:
-            merge = {
-                database.STATUS: database.merge_status,
-                database.TRIGGERS: database.merge_lines,
-            }
-            yield Transactions(disk, str(self._state / "transactions"), merge)
+            yield Transactions(disk, str(self._state / "transactions"), self._family.merge)
+
+
+def _with(argv: Sequence[str], files: Sequence[Path]) -> list[str]:
+    """Give a tool's words with the files of the packages, as the copy sees them."""
+    inside = [f"{INSIDE}/packages/{file.name}" for file in files]
+    return [w for word in argv for w in (inside if word == derived.ARGUMENTS else [word])]
+
+
+def _check(database: Database, found: Explained) -> None:
+    if problems := database.settled(found.commit):
+        raise TransactionDiffers(
+            f"the package database would say something else: {'; '.join(problems[:NAMED])}; "
+            "name it in the plan, or leave this host out",
+            problems,
+        )
 
 
 def _known(change: effects.Change, known: Mapping[str, effects.Change]) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """`answerable host`: the agent on a host, and enrolling hosts in batches.
 
-`record`, `prove`, `run`, `apply`, `status` and `charter` are the agent's own program
+`record`, `prove`, `run`, `apply`, `status`, `charter` and `own-updates` are the agent's own program
 (`python -m answerable.host`), which needs nothing of this one.
 """
 
@@ -128,3 +128,9 @@ def host_charter(
 ) -> None:
     """Take a charter into force that did not come from the log."""
     _agent("charter", "--dir", directory, file)
+
+
+@app.command("own-updates")
+def host_own_updates(directory: Directory) -> None:
+    """Mask every other program that updates this host by itself; prints the masked units."""
+    _agent("own-updates", "--dir", directory)

@@ -45,13 +45,25 @@ Found = Literal["done", "untouched", "between"]
 class CannotDo(DriverFailed):
     """This host has no tool for a change; nothing was begun."""
 
+    reason = "action_not_allowed"
+
+
+class Competing(CannotDo):
+    """Another program changes this host's packages by itself; nothing was begun."""
+
+    reason = "competing_updater"
+
 
 class Tools(NamedTuple):
-    """What acts on this host: package driver, service tool, and checks by name."""
+    """What acts on this host: package driver, service tool, checks by name.
+
+    `competing` gives why no upgrade may begin, nothing if it may (competing.py).
+    """
 
     driver: Driver | None
     services: Services
     checks: Mapping[str, Check]
+    competing: Callable[[], str] = str
 
 
 def fetch_from(client: Client, base: str) -> Fetch:
@@ -117,6 +129,9 @@ class Actions:
         if not packages:
             return Staged((), ())
         driver = self._driver(change)
+        # An undo goes on: what it brings back is worse left as it is.
+        if kind == "upgrade" and (why := self._tools.competing()):
+            raise Competing(why)
         staged = driver.stage(packages, self._fetch)
         driver.preview(staged, undo=kind == "undo")
         return staged

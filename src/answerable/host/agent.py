@@ -227,7 +227,7 @@ class Agent:
             try:
                 rows.append(self._attempt(step))
             except CannotDo as error:
-                rows.append(self._refuse(step, "action_not_allowed", str(error)))
+                rows.append(self._refuse(step, error.reason, str(error)))
             except (DriverFailed, HttpUnavailable) as error:
                 rows.append(self._wait(step, "unavailable", str(error)))
             self._send()

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from answerable.host.act import Actions, Tools, fetch_from
 from answerable.host.agent import Agent, Parts
 from answerable.host.client import Client
+from answerable.host.competing import find, refusal
 from answerable.host.enrol import read_charter, read_proof
 from answerable.host.files import HomeUnavailable, check_private, make_private, read_file
 from answerable.host.follow import Follower
@@ -90,7 +91,13 @@ class Home:
             make_driver(self.settings, self.directory / "driver"),
             make_services(self.settings, self.directory / "services", self.world.sleep),
             self.settings.checks,
+            self._competing,
         )
+
+    def _competing(self) -> str:
+        # Whatever updates the system's packages leaves an environment of Python's alone.
+        apart = self.settings.driver.get("kind") == "venv"
+        return "" if apart else refusal(find(Path("/")), self.settings.competing)
 
     def census(self) -> Census:
         """Give what tells the control plane what is installed here."""

@@ -5,6 +5,7 @@
     apply     look once, and print what became of each change
     status    print what the last look found; asks nobody
     charter   take a charter into force that did not come from the log
+    own-updates   mask the units of every other program that updates this host by itself
 
 Exit codes: 0 ok, 1 failed or unavailable, 2 wrong usage, 3 refused by policy, or waiting. Data goes
 to stdout, everything else to stderr. Clock, randomness and waiting are given (`home.World`).
@@ -18,6 +19,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from answerable.host import competing
 from answerable.host.agent import Agent, Row
 from answerable.host.enrol import make_record, read_charter, start, take_proof
 from answerable.host.files import make_private, only_one, read_file, read_json, write_file
@@ -38,6 +40,8 @@ def main(argv: Sequence[str] | None, world: World) -> int:
     try:
         if given.command == "status":
             return _status(given)
+        if given.command == "own-updates":
+            return _own_updates(given)
         if given.command == "enrol":
             make_private(given.dir)
         with only_one(given.dir):
@@ -60,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         ("apply", "look once, do what may be done"),
         ("status", "print what the last look found"),
         ("charter", "take a charter that did not come from the log"),
+        ("own-updates", "mask every other program that updates this host by itself"),
     ):
         made[name] = commands.add_parser(name, help=what, description=what)
         made[name].add_argument("--dir", type=Path, required=True, help="the agent's own directory")
@@ -164,7 +169,15 @@ def write_status(directory: Path, home: Home, agent: Agent, rows: list[Row]) -> 
 
 
 def _status(given: argparse.Namespace) -> int:
-    _print(read_json(given.dir / "status.json", STATUS), given.output)
+    status = read_json(given.dir / "status.json", STATUS)
+    others = [one._asdict() for one in competing.find(Path("/"))]
+    _print({**status, "competing": others}, given.output)
+    return OK
+
+
+def _own_updates(given: argparse.Namespace) -> int:
+    for unit in competing.own_updates(Path("/"), given.dir / "service.log"):
+        _tell(unit)
     return OK
 
 
@@ -181,8 +194,15 @@ def _print(status: dict[str, object], output: str) -> None:
         words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]
         _tell("  ".join(words).rstrip())
     _tell(f"log: {status['size']} records; reports to send: {status['unsent']}")
+    for other in _rows(status, "competing"):
+        _tell(f"updater: {other['name']} {other['state']}: {other['why']}")
     for trouble in status["trouble"] if isinstance(status["trouble"], list) else ():
         _tell(f"trouble: {trouble}")
+
+
+def _rows(status: dict[str, object], name: str) -> list[dict[str, object]]:
+    found = status.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _tell(data: str) -> None:

@@ -11,8 +11,9 @@ which makes each change an effect-verified transaction (docs/spec/effects.md). `
 also `initd`, or `{"kind":"pidfile","units":{"app":["/srv/app/bin/serve"]}}`. `guards` holds
 addresses that differ from the charter's, `zones` what the host adds to its record. `poll`: seconds
 between two looks at the control plane; `retry`: seconds after which what was refused is asked
-again; `inventory`: seconds between two inventories (inventory.py), none if 0. Members may be left
-out; one that is not known is an error, since a misspelt rule would be no rule.
+again; `inventory`: seconds between two inventories (inventory.py), none if 0; `competing`: what to
+do about other updaters, `refuse`, `own` or `report` (competing.py). Members may be left out; one
+that is not known is an error, since a misspelt rule would be no rule.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from answerable.host.competing import RULES
 from answerable.host.driver import Driver
 from answerable.host.files import HomeUnavailable, make_private, read_json
 from answerable.host.service import Check, Services, read_checks
@@ -42,11 +44,12 @@ class Settings:
     driver: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
+    competing: str = "refuse"
 
 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "control": str, "log": str, "guards": dict, "zones": list, "poll": (int, float), "retry": int,
-    "inventory": int, "driver": dict, "services": dict, "checks": dict,
+    "inventory": int, "driver": dict, "services": dict, "checks": dict, "competing": str,
 }  # fmt: skip
 
 
@@ -63,6 +66,8 @@ def read_settings(path: Path) -> Settings:
     for name, value in given.items():
         if name not in _KINDS or not isinstance(value, _KINDS[name]) or value is True:
             raise HomeUnavailable(f"`{path}`: `{name}` is no setting; see docs/spec/host.md")
+    if given.get("competing", "refuse") not in RULES:
+        raise HomeUnavailable(f"`{path}`: `competing` is one of {', '.join(RULES)}")
     more = dict(given)
     if "zones" in more:
         more["zones"] = frozenset(map(str, more["zones"]))

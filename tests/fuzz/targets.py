@@ -43,6 +43,7 @@ from answerable.feeds.updateinfo import Updateinfo
 from answerable.host import apt, shelf, venv
 from answerable.host import enrol as host_enrol
 from answerable.host.client import HttpUnavailable
+from answerable.host.clone import read_job
 from answerable.host.driver import ArtefactDiffers, Package
 from answerable.host.files import HomeUnavailable
 from answerable.host.service import ServiceFailed
@@ -93,6 +94,7 @@ from tests.feeds.test_pypi import GOOD as WHEEL_NAME
 from tests.feeds.worlds import DOCUMENTS, laid_out, manifest_of
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
+from tests.host.test_clone import GOOD as CLONE_JOB
 from tests.host.transaction.debs import NEW_STATUS
 from tests.host.transaction.debs import STATUS as OLD_STATUS
 from tests.host.transaction.debs import deb as rehearsed
@@ -491,6 +493,7 @@ HOSTS = [
     Target("files of a .deb", _bytes(_deb_files), [DEB_TAR], (ArtefactDiffers,)),
     Target("control of a .deb", _bytes(_deb_control), [DEB_TAR], (ArtefactDiffers,)),
     Target("status, rehearsed", _bytes(_status), [NEW_STATUS], ()),
+    Target("job of a clone", _bytes(read_job), [encode(CLONE_JOB).encode()]),
     Target("wheel", _wheel, [seeds.wheel()], (ArtefactDiffers,)),
     Target("METADATA", _texts(venv.read_metadata), [seeds.METADATA], ()),
 ]

@@ -178,13 +178,3 @@ def test_undo_of_something_else(sim: Simulator) -> None:
     allowed(sim.ask(order, "undo-up"))
     for found in ({}, {"undo-up": (OTHER, list[str]())}):
         refused(sim.ask(order, "undo-up", rehearsed=found), "effects_differ")
-
-
-def test_charter_that_begins_to_demand_effects_leaves_undo_open(sim: Simulator) -> None:
-    """What was done before nothing was demanded can still be taken back."""
-    order = sim.permitted()
-    for change in ("up", "restart", "health"):
-        sim.act(order, change)
-    sim.succeed(demanding, "dana", "lee")
-    sim.fail(order)
-    allowed(sim.ask(order, "undo-up"))

@@ -8,7 +8,7 @@ from answerable.kernel.canon import Json
 from answerable.kernel.note import ED25519
 from tests.attacks.verdict import allowed, refused
 from tests.simulator import DAY, GUARDS, HOUR, RINGS, Simulator
-from tests.simulator.constitution import approval, authority_origin, veto
+from tests.simulator.constitution import approval, authority_origin, demanding, veto
 from tests.simulator.keys import pair, signer, vkeys
 from tests.simulator.world import Order, nothing
 
@@ -54,6 +54,16 @@ def naming(artefact: str) -> Callable[[Json], None]:
         notice["artefacts"] = [artefact]
 
     return edit
+
+
+def test_undo_stays_open_where_a_charter_begins_to_demand_effects(sim: Simulator) -> None:
+    """What was done while nothing was demanded can still be taken back."""
+    order = sim.permitted()
+    for change in ("up", "restart", "health"):
+        sim.act(order, change)
+    sim.succeed(demanding, "dana", "lee")
+    sim.fail(order)
+    allowed(sim.ask(order, "undo-up"))
 
 
 def test_expired_plans_leave_the_day() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from answerable.host.driver import (
     DriverFailed,
     Fetch,
+    Foreseen,
     Journal,
     Package,
     Present,
@@ -21,6 +22,7 @@ from answerable.host.driver import (
     TransactionDiffers,
 )
 from answerable.host.service import ServiceFailed
+from answerable.host.stale import Need
 
 
 def no_pause(_: str) -> None:
@@ -37,6 +39,7 @@ class FakeDriver:
         self.place, self.pause = place, pause
         self.store, self.journal = Store(place / "artefacts", ".deb"), Journal(place / "torn.json")
         self.broken = ""
+        self.foreseen: Foreseen | None = None
 
     def install(self, packages: Mapping[str, str]) -> None:
         """Say what is installed, without any change being counted."""
@@ -66,7 +69,7 @@ class FakeDriver:
         files = tuple(self.store.bring(p.sha256, fetch) for p in packages)
         return Staged(tuple(packages), files)
 
-    def preview(self, staged: Staged, *, undo: bool = False) -> None:
+    def preview(self, staged: Staged, *, undo: bool = False) -> Foreseen | None:
         """See the port."""
         del undo
         self.pause("preview")
@@ -74,6 +77,7 @@ class FakeDriver:
         for p in staged.packages:
             if have.get(p.name) not in (p.before, p.after):
                 raise TransactionDiffers(f"`{p.name}` is at `{have.get(p.name)}`")
+        return self.foreseen
 
     def upgrade(self, staged: Staged) -> str:
         """See the port."""
@@ -121,6 +125,7 @@ class FakeServices:
 
     def __init__(self, place: Path, pause: Callable[[str], None] = no_pause) -> None:
         self.place, self.pause, self.broken = place, pause, ""
+        self.need: Need | None = None
 
     @property
     def restarted(self) -> list[str]:
@@ -143,3 +148,7 @@ class FakeServices:
     def running(self, unit: str) -> bool:
         """See the port."""
         return unit in self.restarted
+
+    def in_need(self) -> Need | None:
+        """See the port; `need` is for tests to set."""
+        return self.need

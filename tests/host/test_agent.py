@@ -5,11 +5,13 @@ import shutil
 
 import pytest
 
+from answerable.host.driver import Foreseen
 from answerable.host.service import Check
 from answerable.kernel.canon import Json
 from tests.fakes.host_world import HostWorld
 from tests.host.conftest import Site
 from tests.simulator import NEW, OLD, Order
+from tests.simulator.constitution import EFFECTS, effects
 
 DONE = [("up", "succeeded", ""), ("restart", "succeeded", ""), ("health", "succeeded", "")]
 MOVED = [f"libssl3 {NEW}", f"openssl {NEW}"]
@@ -419,3 +421,22 @@ def test_an_unknown_check_is_refused_before_anything_is_begun(site: Site) -> Non
     site.world.hand_out(site.world.sim.permitted())
     site.checks.clear()
     assert site.outcome()[-1] == ("health", "refused", "action_not_allowed")
+
+
+def test_the_effects_that_people_were_told_are_done(site: Site) -> None:
+    """What the host's own rehearsal finds reaches the kernel before anything is begun."""
+    site.world.hand_out(site.world.sim.permitted(edit=effects()))
+    site.driver.foreseen = Foreseen(EFFECTS, {})
+    assert site.outcome() == DONE
+
+
+@pytest.mark.parametrize(
+    "found", [None, Foreseen("ab" * 32, {}), Foreseen(EFFECTS, {"setuid": ("/usr/bin/x",)})]
+)
+def test_other_effects_are_refused_before_they_happen(site: Site, found: Foreseen | None) -> None:
+    """A host that would do something else, or cannot tell, begins nothing and says so."""
+    site.world.hand_out(site.world.sim.permitted(edit=effects()))
+    site.driver.foreseen = found
+    assert site.outcome() == [("up", "refused", "effects_differ")]
+    assert site.world.said() == [("up", "refused", "effects_differ")]
+    assert untouched(site)

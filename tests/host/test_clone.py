@@ -42,7 +42,7 @@ class Clone(FakeDriver):
 
     told: Mapping[str, Foreseen | TransactionDiffers]
 
-    def preview(self, staged: Staged, *, undo: bool = False) -> Foreseen | None:  # type: ignore[override]
+    def preview(self, staged: Staged, *, undo: bool = False) -> Foreseen | None:
         """See the port."""
         super().preview(staged, undo=undo)
         found = self.told.get(staged.packages[0].name)

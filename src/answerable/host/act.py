@@ -18,6 +18,7 @@ Left out: snapshots of file systems.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, cast
 
@@ -28,6 +29,7 @@ from answerable.host.driver import (
     Driver,
     DriverFailed,
     Fetch,
+    Foreseen,
     Package,
     Staged,
     TransactionDiffers,
@@ -82,6 +84,13 @@ def packages_of(change: Json) -> list[Package]:
     return [Package(p["name"], p["from"], p["to"], p["sha256"]) for p in change.get("packages", ())]
 
 
+def named_in(change: Json) -> Foreseen | None:
+    """Give what an order says that an upgrade or undo does to files, if it says it."""
+    if "effects" not in change:
+        return None
+    return Foreseen(change["effects"], dict.fromkeys(change["classes"], ()))
+
+
 class Actions:
     """Does typed actions, and looks up what is installed.
 
@@ -132,9 +141,8 @@ class Actions:
         # An undo goes on: what it brings back is worse left as it is.
         if kind == "upgrade" and (why := self._tools.competing()):
             raise Competing(why)
-        staged = driver.stage(packages, self._fetch)
-        driver.preview(staged, undo=kind == "undo")
-        return staged
+        staged = replace(driver.stage(packages, self._fetch), named=named_in(change))
+        return replace(staged, foreseen=driver.preview(staged, undo=kind == "undo"))
 
     def act(self, name: str, change: Json, staged: Staged) -> Ended:
         """Do a change, now; `name` is of the file that a snapshot writes."""

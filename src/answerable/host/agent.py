@@ -25,7 +25,7 @@ Left out: reboots; several orders at once.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from answerable.host.act import Actions, CannotDo, packages_of
+from answerable.host.act import Actions, CannotDo, named_in, packages_of
 from answerable.host.client import HttpUnavailable
 from answerable.host.driver import ArtefactDiffers, DriverFailed, Locked, Staged, TransactionDiffers
 from answerable.host.journal import Journal
@@ -252,7 +252,8 @@ class Agent:
         if step.change["type"] == "undo" and self._actions.found(step.change) == "done":
             return self._nothing_to_undo(step)
         self._judge.renew(RENEW)
-        presumed = {p.name: p.sha256 for p in packages_of(step.change)}
+        packages, named = tuple(packages_of(step.change)), named_in(step.change)
+        presumed = Staged(packages, (), named, named)
         if refusal := self._refused(step, presumed):
             return self._no(step, refusal)
         try:
@@ -265,15 +266,14 @@ class Agent:
 
     def _begin(self, step: _Step, staged: Staged) -> Row:
         self._judge.renew()
-        here = {p.name: p.sha256 for p in staged.packages}
-        if refusal := self._refused(step, here):
+        if refusal := self._refused(step, staged):
             return self._no(step, refusal)
         if not step.resumed:
             self._journal.begin(step.action, step.work.digest)
             step = step._replace(resumed=step.action)
         if not self._judge.acknowledge():
             return self._wait(step, "not_acknowledged", "too few guards hold the consume note yet")
-        if refusal := self._refused(step, here):
+        if refusal := self._refused(step, staged):
             return self._no(step, refusal)
         started = self._judge.now()
         name = f"{step.about.notice[:16]}-{step.about.order[:16]}-{step.about.change}"
@@ -287,9 +287,13 @@ class Agent:
         have = self._actions.observed(step.change)
         return self._end(step, Ended("succeeded", "already", "nothing to undo", have))
 
-    def _refused(self, step: _Step, staged: dict[str, str]) -> Refused | None:
+    def _refused(self, step: _Step, staged: Staged) -> Refused | None:
         installed, change = self._actions.installed(), step.change["id"]
-        verdict = self._judge.verdict(step.work.data, change, installed, staged, step.resumed)
+        here, seen = {p.name: p.sha256 for p in staged.packages}, staged.foreseen
+        rehearsed = {change: (seen.effects, seen.classes)} if seen else {}
+        verdict = self._judge.verdict(
+            step.work.data, change, installed, here, step.resumed, rehearsed
+        )
         return verdict if isinstance(verdict, Refused) else None
 
     def _end(self, step: _Step, done: Ended) -> Row:

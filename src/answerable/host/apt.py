@@ -218,7 +218,7 @@ class AptDriver:
     def _change_apart(self, apart: "Packages", staged: Staged, *, undo: bool) -> str:
         number = apart.number(staged) if undo else ""
         if number:
-            said = apart.undo(number)
+            said = apart.undo(number, staged.named)
         else:
             self.preview(staged, undo=undo)
             said = apart.upgrade(staged, self._words_apart(undo=undo), _ENVIRONMENT)

@@ -96,10 +96,16 @@ class Present(NamedTuple):
 
 @dataclass(frozen=True)
 class Staged:
-    """Packages and, in the same order, their files: hashed, and found to contain those packages."""
+    """Packages and, in the same order, their files: hashed, and found to contain those packages.
+
+    `named`: what the order says that the change does; a driver that rehearses does just that, or
+    nothing. `foreseen`: what its preview found.
+    """
 
     packages: tuple[Package, ...]
     files: tuple[Path, ...]
+    named: "Foreseen | None" = None
+    foreseen: "Foreseen | None" = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,14 @@ class Foreseen:
     def classes(self) -> list[str]:
         """The sensitive classes, sorted."""
         return sorted(self.sensitive)
+
+    def demand(self, named: "Foreseen | None") -> None:
+        """Raise `TransactionDiffers` if an order names something else; it need not name any."""
+        if named and (named.effects, named.classes) != (self.effects, self.classes):
+            raise TransactionDiffers(
+                f"its effects are `{self.effects}` of the classes {self.classes}, and the order "
+                f"names `{named.effects}` of {named.classes}; plan the change anew"
+            )
 
 
 Fetch = Callable[[str], BinaryIO]

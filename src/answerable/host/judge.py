@@ -131,6 +131,7 @@ class Judge:
         installed: Mapping[str, str],
         staged: Mapping[str, str],
         resumed: str = "",
+        rehearsed: Mapping[str, tuple[str, list[str]]] | None = None,
     ) -> Permit | Refused:
         """Ask the kernel about one change, with the answers of the guards last asked.
 
@@ -140,10 +141,11 @@ class Judge:
             installed: `<ecosystem>/<package>` -> version.
             staged: package -> SHA-256 of the bytes about to be used.
             resumed: the action that was begun last and never acted on, if it is this one.
+            rehearsed: change -> its effects and classes, as found here without doing it.
         """
         host = Host(
             self._me.enrolled, self._fresh, version_key, installed, tuple(self._journal.consumed),
-            staged, self._journal.failed, resumed, self._me.zones,
+            staged, self._journal.failed, resumed, self._me.zones, rehearsed or {},
         )  # fmt: skip
         return verify(bundle, change, self._kept.state, host, self._clock())
 

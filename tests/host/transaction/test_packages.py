@@ -1,12 +1,20 @@
-"""The setting of a host is exact: a misspelt class would allow nothing, or something else."""
+"""The setting of a host is exact, and what an order names is what is committed, or nothing is."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from answerable.host.driver import Foreseen, Package, Staged, TransactionDiffers
 from answerable.host.files import HomeUnavailable
 from answerable.host.settings import make_driver, read_settings
+from answerable.host.transaction.dpkg import Dpkg
+from answerable.host.transaction.explain import Explained
+from answerable.host.transaction.packages import Packages
+from answerable.host.transaction.rehearsal import Rehearsal
 
 
 def driver(folder: Path, transaction: object) -> object:
@@ -28,3 +36,81 @@ def test_anything_else_is_an_error(tmp_path: Path, given: object) -> None:
     """A class that nobody published, or a member that nobody knows, is refused."""
     with pytest.raises(HomeUnavailable, match="transaction"):
         driver(tmp_path, given)
+
+
+class Told:
+    """A host whose transactions are told beforehand: what they would do, and what they did."""
+
+    def __init__(self, effects: str, sensitive: Mapping[str, Sequence[str]]) -> None:
+        self.seen = Rehearsal(Explained(), effects, sensitive, (), cast("Any", None))
+        self.done: list[str] = []
+
+    @contextmanager
+    def rehearse(self, *_: object) -> Iterator[Rehearsal]:
+        """Find what is told."""
+        yield self.seen
+
+    def commit(self, *_: object) -> str:
+        """Count it."""
+        self.done.append("commit")
+        return "000001"
+
+    def note(self, _: str) -> dict[str, Any]:
+        """Give what was told."""
+        return {"digest": self.seen.digest, "sensitive": list(self.seen.sensitive)}
+
+    def undo(self, number: str) -> dict[str, Any]:
+        """Count it."""
+        self.done.append("undo")
+        return self.note(number)
+
+
+class Unlocked(Dpkg):
+    """The family, without the locks of this machine."""
+
+    def locked(self) -> Any:  # noqa: ANN401  a context manager
+        """Lock nothing."""
+        return nullcontext()
+
+
+def packages(folder: Path, told: Told, *allow: str) -> Packages:
+    """Transactions of a host that is told."""
+    made = Packages(folder, {"allow": list(allow)}, (), Unlocked())
+    made.__dict__["_transaction"] = told
+    return made
+
+
+HASH = "5c" * 32
+ONE = Staged((Package("a", "1", "2", HASH),), ())
+
+
+def naming(effects: str, *classes: str) -> Staged:
+    """The same, as an order names what it does."""
+    return Staged(ONE.packages, (), Foreseen(effects, dict.fromkeys(classes, ())))
+
+
+def test_what_the_order_names_is_committed(tmp_path: Path) -> None:
+    """The classes that it names need no leave of the host's own."""
+    told = Told(HASH, {"unit": ("/u",), "setuid": ("/s",)})
+    said = packages(tmp_path, told).upgrade(naming(HASH, "setuid", "unit"), (), {})
+    assert (said, told.done) == (f"effects {HASH}, transaction 000001", ["commit"])
+    with pytest.raises(TransactionDiffers, match="`setuid`, `unit` are not allowed"):
+        packages(tmp_path, told).upgrade(ONE, (), {})
+    packages(tmp_path, told, "unit", "setuid").upgrade(ONE, (), {})
+    assert told.done == ["commit", "commit"]
+
+
+@pytest.mark.parametrize(
+    "named", [naming("ab" * 32, "unit"), naming(HASH), naming(HASH, "setuid", "unit")]
+)
+def test_anything_else_than_the_order_names_is_never_committed(
+    tmp_path: Path, named: Staged
+) -> None:
+    """Compared once more right before the commit, whatever the kernel was told before."""
+    told = Told(HASH, {"unit": ("/u",)})
+    with pytest.raises(TransactionDiffers):
+        packages(tmp_path, told, "unit").upgrade(named, (), {})
+    with pytest.raises(TransactionDiffers, match="plan the change anew"):
+        packages(tmp_path, told).undo("000001", named.named)
+    assert told.done == []
+    assert "undone" in packages(tmp_path, told).undo("000001", naming(HASH, "unit").named)

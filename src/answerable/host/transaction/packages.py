@@ -69,7 +69,8 @@ class Packages:
             rehearsed = self._stack.enter_context(made)
             self._held, self._rehearsed = wanted, rehearsed
         try:
-            self._rehearsed.refuse(self._allowed)
+            # Classes that the order names are for the kernel to allow, and not for this host.
+            self._rehearsed.refuse(staged.named.classes if staged.named else self._allowed)
         except TransactionDiffers:
             self.forget()
             raise
@@ -78,6 +79,7 @@ class Packages:
     def upgrade(self, staged: Staged, argv: Sequence[str], env: Mapping[str, str]) -> str:
         """Do exactly what was rehearsed; give what a report shall say of it."""
         rehearsed = self.preview(staged, argv, env)
+        rehearsed.foreseen.demand(staged.named)
         try:
             with self._family.locked():
                 note = {"packages": [[p.name, p.before, p.after] for p in staged.packages]}
@@ -106,11 +108,19 @@ class Packages:
                 f"{', '.join(drifted[:5])}; plan a change instead",
                 drifted,
             )
+        return self._did(number)
+
+    def _did(self, number: str) -> Foreseen:
         note = self._transaction.note(number)
         return Foreseen(note["digest"], dict.fromkeys(note["sensitive"], ()))
 
-    def undo(self, number: str) -> str:
-        """Go back by the journal; give what a report shall say of it."""
+    def undo(self, number: str, named: Foreseen | None = None) -> str:
+        """Go back by the journal; give what a report shall say of it.
+
+        Args:
+            named: what the order says that the upgrade did.
+        """
+        self._did(number).demand(named)
         try:
             with self._family.locked():
                 note = self._transaction.undo(number)

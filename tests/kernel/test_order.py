@@ -11,9 +11,10 @@ from answerable.kernel.errors import Refused
 from answerable.kernel.order import CHANGES, read_bundle, read_order
 from tests.kernel.near import JSON, near_bytes, near_value
 from tests.simulator import Simulator
+from tests.simulator.constitution import effects
 
 SIM = Simulator()
-ORDER = SIM.play()
+ORDER = SIM.play(edit=effects("unit"))
 VALUE: Json = decode(ORDER.text.encode(), 1 << 20)
 BUNDLE = SIM.bundle(ORDER)
 
@@ -59,6 +60,8 @@ def test_any_order_is_refused_or_typed(value: Json) -> None:
         kinds = {change["type"] for change in order["changes"]}
         assert kinds <= {"snapshot", "upgrade", "restart", "health", "reboot"}
         assert {change["type"] for change in order["undo"]} <= {"undo", "restart", "health"}
+        named = [one for one in order["changes"] + order["undo"] if {"effects", "classes"} & {*one}]
+        assert all(one.keys() >= {"effects", "classes", "ecosystem"} for one in named)
         assert order == value
 
 

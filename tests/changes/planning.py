@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from answerable.changes.build import Fleet, Judgement, Mandate, Services, build
 from answerable.changes.plan import Plan
+from answerable.changes.rehearse import Rehearse, no_clone
 from answerable.exposure.match import Known, match
 from answerable.exposure.rank import Context, rank
 from answerable.inventory.installed import Inventory
@@ -40,6 +41,7 @@ def plan(
     unknown: Sequence[str] = (),
     services: Services = SERVICES,
     most: int = 12,
+    rehearse: Rehearse = no_clone,
     **mandate: object,
 ) -> Plan:
     """Match, rank and build."""
@@ -47,7 +49,8 @@ def plan(
     facts = facts or known()
     ranked = rank(match(facts, hosts, unknown).exposures, Context())
     fleet = Fleet(hosts, {each.host: services for each in hosts}, unknown)
-    return build(replace(MANDATE, hosts=most, **mandate), fleet, ranked, facts, judged)  # type: ignore[arg-type]
+    wanted = replace(MANDATE, hosts=most, **mandate)  # type: ignore[arg-type]
+    return build(wanted, fleet, ranked, facts, judged, rehearse)  # type: ignore[arg-type]
 
 
 def escalated(made: Plan) -> dict[str, list[str]]:

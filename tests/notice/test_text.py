@@ -1,10 +1,15 @@
 """What people read says what, where, why, who, when and how to object, within a minute."""
 
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+from answerable.host.transaction import sensitive
 from answerable.kernel.canon import Json
+from answerable.notice.text import CLASSES
 from tests.notice.parish import Parish
 
 WORDS_A_MINUTE = 240
@@ -49,12 +54,50 @@ def test_it_is_read_in_a_minute(parish: Parish) -> None:
         first = order["changes"][0]["packages"][0]
         order["changes"][0]["packages"] = [{**first, "name": f"p{n}"} for n in range(40)]
         order["undo"] = []
+        order["changes"][0].update(effects=sha256(order["host"].encode()).hexdigest(),
+                                   classes=["cron", "setuid", "unit"])  # fmt: skip
 
     text = page(parish, parish.plan(rings=rings, order=many))
+    assert "Effects 300 lists of changed files; hosts refuse any other" in text
+    assert "... and 298 more" in text
     spoken = [word for word in text.split() if not any(len(p) > 20 for p in word.split("/"))]
     assert len(spoken) <= WORDS_A_MINUTE
-    assert "... and 30 more" in text
-    assert "and 280 more" in text
+    assert "... and 36 more" in text
+    assert "and 290 more" in text
+
+
+def seen(classes: list[str], *hashes: str) -> Callable[[Json], None]:
+    """Let every order name effects, in turn one of these hashes."""
+    turn = cycle(hashes)
+
+    def name(order: Json) -> None:
+        said = {"effects": next(turn) * 32, "classes": classes}
+        for change in order["changes"] + order["undo"]:
+            if change["type"] in ("upgrade", "undo"):
+                change.update(said)
+
+    return name
+
+
+def test_effects_are_counted_and_their_classes_said_in_words(parish: Parish) -> None:
+    """How many different lists hosts would commit, each by its hash, and what is sensitive."""
+    text = page(parish, parish.plan(order=seen(["setuid", "unit"], "ab", "cd")))
+    assert "Effects 2 lists of changed files" in text
+    assert "setuid (programs that run as their owner); unit (services of systemd" in text
+    assert f"{'ab' * 32} libssl3, openssl (3 hosts)" in text
+    assert f"{'cd' * 32} libssl3, openssl (2 hosts)" in text
+    assert "not rehearsed" not in text
+
+
+def test_what_was_not_rehearsed_is_said(parish: Parish) -> None:
+    """A host that compares no files is never taken for one that does."""
+    assert "not rehearsed on 5 hosts" in page(parish)
+    assert "Effects 1 list" not in page(parish)
+
+
+def test_each_class_has_words() -> None:
+    """People read what a class is; the table is the host's own."""
+    assert sorted(CLASSES) == sorted(sensitive.CLASSES)
 
 
 def test_planner_s_words_cannot_pose_as_the_herald_s(parish: Parish) -> None:

@@ -11,17 +11,30 @@ Rules:
    stands in an excluded zone, no authorization covers it, it is unknown, a package is held.
 2. What cannot be undone, because the old version's bytes are gone, is escalated.
 3. An advisory without an artefact to go to is escalated: there is no fix yet.
-4. Rings are filled in the order of the hosts' names, canaries first, up to the sizes allowed; the
+4. What a clone of the host's kind finds unfit in a rehearsal is escalated: effects that nothing
+   explains, or of a class that the authorization does not name (rehearse.py).
+5. Rings are filled in the order of the hosts' names, canaries first, up to the sizes allowed; the
    last size counts for all further rings. Hosts beyond the authorised number are escalated.
 
 Left out: reboots, maintenance hours, spreading rings over racks.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from answerable.changes.needs import Blocked, Closure, Move, Needs
 from answerable.changes.plan import RINGS, NoPlan, Plan
+from answerable.changes.rehearse import (
+    Asked,
+    Rehearse,
+    Rehearsed,
+    Unfit,
+    Upgrade,
+    no_clone,
+)
+from answerable.changes.rehearse import (
+    Move as Moved,
+)
 from answerable.exposure.match import Exposure, Known, Place
 from answerable.exposure.rank import Ranked
 from answerable.feeds.facts import FACT, URGENCIES
@@ -37,6 +50,8 @@ CORE = frozenset({
     "sudo", "systemd", "systemd-sysv", "udev",
 })  # fmt: skip
 """Packages without which a host may not boot, be reached or be repaired: risk `high`."""
+_INNER = ("back", "ecosystem")
+"""What stands elsewhere in an order."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +61,12 @@ class Judgement:
     Args:
         covered: leaf hashes of the advisories that may be closed.
         reason: why the host must not be changed at all; empty if it may.
+        classes: of sensitive effects that changes may have; None where people approve the plan.
     """
 
     covered: frozenset[str]
     reason: str = ""
+    classes: frozenset[str] | None = None
 
 
 Judge = Callable[[str, frozenset[str], Mapping[str, Json]], Judgement]
@@ -94,12 +111,30 @@ class Fleet:
 
 
 @dataclass(frozen=True)
+class _Group:
+    """Packages that move at once, and what the host is exposed to by them.
+
+    `seen`: effects and classes, as the order shall say them.
+    """
+
+    packages: list[Json]
+    exposures: list[Json]
+    seen: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def upgrade(self) -> Upgrade:
+        """Give it as it is rehearsed."""
+        moves = (Moved(p["name"], p["from"], p["to"], p["sha256"]) for p in self.packages)
+        return Upgrade(self.packages[0]["ecosystem"], tuple(moves))
+
+
+@dataclass(frozen=True)
 class _Part:
     """One host's part, before its ring is known."""
 
     inventory: Inventory
-    changes: list[Json]
-    undo: list[Json]
+    groups: list[_Group]
+    classes: frozenset[str] | None
 
 
 def needs_of(known: Known) -> Needs:
@@ -112,16 +147,23 @@ def needs_of(known: Known) -> Needs:
 
 
 def build(
-    mandate: Mandate, fleet: Fleet, ranked: Iterable[Ranked], known: Known, judge: Judge
+    mandate: Mandate,
+    fleet: Fleet,
+    ranked: Iterable[Ranked],
+    known: Known,
+    judge: Judge,
+    rehearse: Rehearse = no_clone,
 ) -> Plan:
     """Make the plan.
 
     Args:
         ranked: exposures in the order of their urgency.
         known: the released facts that the exposures come from.
+        rehearse: asks clones what the upgrades would do.
 
     Raises:
         NoPlan: if no host is left to be changed; the reasons stand in its message.
+        Unavailable: a clone does not answer.
     """
     assert mandate.rings, "a mandate says how large rings may be"
     assert min(mandate.rings) > 0, "a ring has room for one host"
@@ -131,6 +173,7 @@ def build(
     work = _Work(known, judge, fleet.services)
     for inventory in sorted(fleet.inventories, key=lambda i: i.host):
         work.host(inventory, mine.get(inventory.host, []))
+    work.rehearse(rehearse)
     for host in fleet.unknown:
         work.escalate(host, "not heard of for too long, so nothing is known about it")
     rings = _rings(mandate, work)
@@ -164,7 +207,8 @@ def _rings(mandate: Mandate, work: "_Work") -> list[list[str]]:
             continue
         if not rings or len(rings[-1]) >= _limit(mandate, len(rings) - 1):
             rings.append([])
-        rings[-1].append(_order(mandate.fleet, len(rings) - 1, work.parts[host]))
+        part = work.parts[host]
+        rings[-1].append(_order(mandate.fleet, len(rings) - 1, part, work.services.get(host)))
     return rings
 
 
@@ -172,14 +216,15 @@ def _limit(mandate: Mandate, ring: int) -> int:
     return mandate.rings[min(ring, len(mandate.rings) - 1)]
 
 
-def _order(fleet: str, ring: int, part: _Part) -> str:
+def _order(fleet: str, ring: int, part: _Part, services: Services | None) -> str:
+    changes, undo = _changes(part.groups, services or Services())
     return canon.encode({
-        "changes": part.changes,
+        "changes": changes,
         "fleet": fleet,
         "host": part.inventory.host,
         "instance": part.inventory.instance,
         "ring": ring,
-        "undo": part.undo,
+        "undo": undo,
     })  # fmt: skip
 
 
@@ -191,7 +236,11 @@ class _Work:
         self.needs = needs_of(known)
         self.parts: dict[str, _Part] = {}
         self.escalated: list[Json] = []
-        self.exposures: list[Json] = []
+
+    @property
+    def exposures(self) -> list[Json]:
+        """What the planned upgrades close."""
+        return [e for part in self.parts.values() for group in part.groups for e in group.exposures]
 
     def escalate(self, host: str, reason: str) -> None:
         self.escalated.append({"host": host, "reason": reason})
@@ -206,13 +255,29 @@ class _Work:
             return
         groups = self._groups(inventory, ranked, judged.covered)
         if groups:
-            services = self.services.get(inventory.host, Services())
-            changes, undo = _changes(groups, services)
-            self.parts[inventory.host] = _Part(inventory, changes, undo)
+            self.parts[inventory.host] = _Part(inventory, groups, judged.classes)
+
+    def rehearse(self, rehearse: Rehearse) -> None:
+        asked = [
+            Asked(host, tuple(group.upgrade for group in part.groups), part.classes)
+            for host, part in self.parts.items()
+        ]
+        for host, outcomes in rehearse(asked).items():
+            kept = []
+            for group, outcome in zip(self.parts[host].groups, outcomes, strict=True):
+                if isinstance(outcome, Unfit):
+                    self.escalate(host, f"`{group.packages[0]['name']}`: {outcome.reason}")
+                elif isinstance(outcome, Rehearsed):
+                    seen = {"effects": outcome.effects, "classes": list(outcome.classes)}
+                    kept.append(replace(group, seen=seen))
+                else:
+                    kept.append(group)
+            self.parts[host] = replace(self.parts[host], groups=kept)
+        self.parts = {host: part for host, part in self.parts.items() if part.groups}
 
     def _groups(
         self, inventory: Inventory, ranked: Sequence[Ranked], covered: frozenset[str]
-    ) -> list[list[Json]]:
+    ) -> list[_Group]:
         by_package: dict[Place, list[Ranked]] = {}
         for each in ranked:
             by_package.setdefault(_place(each.exposure.installed), []).append(each)
@@ -226,7 +291,10 @@ class _Work:
             if isinstance(moves, Blocked):
                 self.escalate(inventory.host, f"`{package}`: {moves.reason}")
             elif moves:
-                groups.append([self._package(m, by_package, covered) for m in moves])
+                moved = [self._package(m, by_package, covered) for m in moves]
+                pairs = [(by_package.get((p["ecosystem"], p["name"]), []), p) for p in moved]
+                shown = [_exposure(found, package) for found, package in pairs if found]
+                groups.append(_Group(moved, shown))
         return groups
 
     def _moves(self, closure: Closure, exposure: Exposure) -> list[Move] | Blocked | None:
@@ -249,7 +317,7 @@ class _Work:
         back = self.known.same(move.installed)
         assert back is not None, "checked before"
         cited = _cited(rows, covered)
-        row = {
+        return {
             "ecosystem": move.to.ecosystem,
             "name": move.to.package,
             "from": move.installed.version,
@@ -259,9 +327,6 @@ class _Work:
             "advisories": cited,
             "for": "" if cited else move.cause,
         }
-        if rows:
-            self.exposures.append(_exposure(rows, row))
-        return row
 
 
 def _place(installed: Installed) -> Place:
@@ -299,24 +364,24 @@ def _exposure(rows: Sequence[Ranked], moved: Json) -> Json:
     }
 
 
-def _changes(groups: Sequence[list[Json]], services: Services) -> tuple[list[Json], list[Json]]:
+def _changes(groups: Sequence[_Group], services: Services) -> tuple[list[Json], list[Json]]:
     """Number the changes of one host: `<type>-<number>`, counted through changes and undo."""
     upgrades = [f"upgrade-{number}" for number in range(2, len(groups) + 2)]
     changes = [_change("snapshot-1", "snapshot", upgrades[0], "low")]
     for name, group in zip(upgrades, groups, strict=True):
-        packages = [{k: v for k, v in p.items() if k not in ("back", "ecosystem")} for p in group]
-        body = {"ecosystem": group[0]["ecosystem"], "packages": packages}
-        changes.append({**_change(name, "upgrade", "", _risk(group)), **body})
+        rows = [{k: v for k, v in p.items() if k not in _INNER} for p in group.packages]
+        body = {"ecosystem": group.packages[0]["ecosystem"], "packages": rows, **group.seen}
+        changes.append({**_change(name, "upgrade", "", _risk(group.packages)), **body})
     changes += _after(services, len(changes) + 1, upgrades[-1])
     undo: list[Json] = []
     for name, group in reversed(list(zip(upgrades, groups, strict=True))):
-        packages = [
+        rows = [
             {"name": p["name"], "from": p["to"], "to": p["from"], "sha256": p["back"]}
-            for p in group
+            for p in group.packages
         ]  # fmt: skip
-        number = len(changes) + len(undo) + 1
-        body = {"undoes": name, "ecosystem": group[0]["ecosystem"], "packages": packages}
-        undo.append({**_change(f"undo-{number}", "undo", name, _risk(group)), **body})
+        number, ecosystem = len(changes) + len(undo) + 1, group.packages[0]["ecosystem"]
+        body = {"undoes": name, "ecosystem": ecosystem, "packages": rows, **group.seen}
+        undo.append({**_change(f"undo-{number}", "undo", name, _risk(group.packages)), **body})
     return changes, undo + _after(services, len(changes) + len(undo) + 1, undo[-1]["id"])
 
 

@@ -128,6 +128,17 @@ class Plan:
         return sorted({f"{c['ecosystem']}/{p['name']}@{p['to']}" for c, p in moved})
 
     @property
+    def upgrades(self) -> list[tuple[str, Json]]:
+        """Every upgrade, with its host."""
+        orders = (order for ring in self.orders for order in ring)
+        return [(o["host"], c) for o in orders for c in o["changes"] if c["type"] == "upgrade"]
+
+    @property
+    def effects(self) -> dict[str, Json]:
+        """Hash of each list of effects that the orders name -> an upgrade that has it."""
+        return {c["effects"]: c for _, c in self.upgrades if "effects" in c}
+
+    @property
     def zones(self) -> list[str]:
         """Zones of every host in a ring, sorted."""
         hosts = {order["host"] for ring in self.orders for order in ring}

@@ -1,7 +1,8 @@
 """The dry run: the exact transaction of a plan, for people, and the digest that stands for it.
 
 `text` prints every change and every undo of every host, in the order in which they would be done,
-and ends in the plan's digest. `require` is the other half: what is applied is the plan with that
+with the hash of each upgrade's effects on files and their sensitive classes, and ends in the plan's
+digest. `require` is the other half: what is applied is the plan with that
 digest, bit for bit, or nothing.
 
 Left out: what apt itself would do on a host (its driver previews that, and refuses surprises).
@@ -45,11 +46,21 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"ring {number + 1}: {size['size']} host(s), root {size['root']}"
         for order in orders:
             yield f"  {order['host']}"
-            yield from (f"    {_change(change)}" for change in order["changes"])
+            for change in order["changes"]:
+                yield f"    {_change(change)}"
+                yield from _seen(change)
             yield from (f"    if it fails: {_change(change)}" for change in order["undo"])
     for row in body["escalated"]:
         yield f"escalated: {row['host']}: {row['reason']}"
+    blind = sum("effects" not in change for _, change in plan.upgrades)
+    yield f"effects: {len(plan.effects)} different list(s); {blind} upgrade(s) not rehearsed"
     yield f"digest: {plan.digest}"
+
+
+def _seen(change: Json) -> Iterator[str]:
+    if "effects" in change:
+        classes = ", ".join(change["classes"]) or "none"
+        yield f"      effects {change['effects']}; sensitive: {classes}"
 
 
 def _change(change: Json) -> str:

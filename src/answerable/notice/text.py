@@ -9,7 +9,7 @@ Left out: other languages, and anything that is not a line of plain text.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from answerable.kernel.canon import Json
@@ -17,9 +17,24 @@ from answerable.kernel.charter import Charter
 from answerable.notice.check import Checked, moves
 from answerable.notice.words import check_words
 
-SHOWN = 12
+SHOWN = 6
 """Most lines of a list that are shown; how many are left is said."""
+LISTS = 2
+"""Most lists of effects that are shown by their hashes."""
 _CVE = re.compile(r"[A-Z][A-Z0-9]{1,15}-[A-Za-z0-9-]{1,40}")
+CLASSES = {
+    "account": "users, groups, passwords", "boot": "kernel, boot loader, initial disk",
+    "bus": "services of D-Bus", "ca": "certificate authorities that are trusted",
+    "capability": "programs with rights of root's", "cron": "jobs by the clock",
+    "firewall": "packet filter", "kernel-setting": "settings of the kernel",
+    "loader": "what every program loads", "module": "kernel modules",
+    "package-source": "where packages come from, and their keys", "pam": "how people log in",
+    "setuid": "programs that run as their owner", "shell": "what every shell reads",
+    "ssh": "ssh and who may enter by it", "sudo": "who may become root",
+    "timer": "jobs by systemd's clock", "udev": "what happens when a device appears",
+    "unit": "services of systemd, init scripts",
+}  # fmt: skip
+"""Classes of sensitive effects, in words; the host's own list is in docs/spec/effects.md."""
 _STEPS = {"restart": "restart", "health": "check", "reboot": "reboot"}
 _RISKS = ("high", "medium", "low")
 
@@ -27,8 +42,7 @@ _RISKS = ("high", "medium", "low")
 def subject(notice: Json, plan: Checked) -> str:
     """Give the one line: how many hosts, what, until when one may object."""
     hosts = sum(ring["size"] for ring in notice["rings"])
-    names = sorted({package["name"] for _, package in moves(plan.orders, "changes")})
-    what = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
+    what = _names({package["name"] for _, package in moves(plan.orders, "changes")})
     return _line(f"Change notice: {what or 'no package'} on {_count(hosts, 'host')}")[:200]
 
 
@@ -50,6 +64,7 @@ def render(
         _line(f'The planner calls it: "{plan.body["title"]}"'),
         "",
         *_what(plan),
+        *_effects(plan),
         *_where(notice, plan),
         *_why(plan),
         *_who(notice, law, terms),
@@ -72,6 +87,11 @@ def render(
 
 def _line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _names(packages: Iterable[str]) -> str:
+    names = sorted(packages)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
 
 
 def _count(number: int, noun: str) -> str:
@@ -102,15 +122,47 @@ def _what(plan: Checked) -> list[str]:
     return [*_list("What", lines), f"{'':8}{back}"]
 
 
+def _upgrades(plan: Checked) -> Iterator[tuple[str, Json]]:
+    for order in (order for ring in plan.orders for order in ring):
+        for change in order["changes"]:
+            if change["type"] == "upgrade":
+                yield order["host"], change
+
+
+def _effects(plan: Checked) -> list[str]:
+    """Count what hosts would do to their files: each refuses any other effects than these."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    classes, blind = set[str](), set[str]()
+    for host, change in _upgrades(plan):
+        if "effects" in change:
+            names = _names(package["name"] for package in change["packages"])
+            seen.setdefault((names, change["effects"]), set()).add(host)
+            classes.update(change["classes"])
+        else:
+            blind.add(host)
+    lines = []
+    if seen:
+        lists = _count(len({found for _, found in seen}), "list")
+        named = "; ".join(f"{name} ({CLASSES.get(name, 'unknown')})" for name in sorted(classes))
+        lines = [f"{lists} of changed files; hosts refuse any other",
+                 f"sensitive: {named or 'nothing'}"]  # fmt: skip
+    if blind:
+        lines.append(f"not rehearsed on {_count(len(blind), 'host')}")
+    rows = [f"{found} {names} ({_count(len(hosts), 'host')})"
+            for (names, found), hosts in sorted(seen.items())]  # fmt: skip
+    more = [f"... and {len(rows) - LISTS} more"] if len(rows) > LISTS else []
+    return _list("Effects", lines + rows[:LISTS] + more)
+
+
 def _where(notice: Json, plan: Checked) -> list[str]:
     sizes = ", ".join(str(ring["size"]) for ring in notice["rings"])
     total = sum(ring["size"] for ring in notice["rings"])
     zones = ", ".join(notice["zones"]) or "none named, which counts as every zone"
     hosts = sorted(order["host"] for ring in plan.orders for order in ring)
     escalated = sorted({row["host"] for row in plan.body["escalated"]})
-    lines = [f"{_count(total, 'host')} in rings of {sizes}; zones: {zones}", ", ".join(hosts[:20])]
-    if len(hosts) > 20:  # noqa: PLR2004
-        lines[1] += f" and {len(hosts) - 20} more"
+    lines = [f"{_count(total, 'host')} in rings of {sizes}; zones: {zones}", ", ".join(hosts[:10])]
+    if len(hosts) > 10:  # noqa: PLR2004
+        lines[1] += f" and {len(hosts) - 10} more"
     if escalated:
         lines.append(f"not in it, left to people: {_count(len(escalated), 'host')}")
     return _list("Where", lines)

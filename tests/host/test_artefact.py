@@ -126,4 +126,7 @@ def test_the_same_tree_gives_the_same_files(artefact: Path, tmp_path: Path) -> N
     found = {str(p.relative_to(again)) for p in again.rglob("*") if p.is_file()}
     assert found - listed == {"SHA256SUMS"}
     rooms = {p.split("/")[1] for p in listed if p.startswith("answerable/")}
-    assert rooms == {"__init__.py", "kernel", "keys", "host"}
+    assert rooms == {"__init__.py", "kernel", "keys", "host", "observe"}
+    seen = {p.split("/")[2] for p in listed if p.startswith("answerable/observe/")}
+    assert {"verifyd.py", "foot.py"} <= seen
+    assert not seen & {"observer.py", "ssh.py", "ways.py"}, "the foot, and not who observes"

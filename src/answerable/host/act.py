@@ -36,7 +36,7 @@ from answerable.host.driver import (
 )
 from answerable.host.files import write_file
 from answerable.host.report import Ended
-from answerable.host.service import Check, Services, health
+from answerable.host.service import Check, Services, health, try_once
 from answerable.kernel.canon import Json, encode
 
 DOWNLOAD_SECONDS = 1800
@@ -59,13 +59,15 @@ class Competing(CannotDo):
 class Tools(NamedTuple):
     """What acts on this host: package driver, service tool, checks by name.
 
-    `competing` gives why no upgrade may begin, nothing if it may (competing.py).
+    `competing` gives why no upgrade may begin, nothing if it may (competing.py); `ask` tries a
+    health check once.
     """
 
     driver: Driver | None
     services: Services
     checks: Mapping[str, Check]
     competing: Callable[[], str] = str
+    ask: Callable[[Check], str] = try_once
 
 
 def fetch_from(client: Client, base: str) -> Fetch:
@@ -153,7 +155,7 @@ class Actions:
             elif kind == "restart":
                 self._tools.services.restart(change["unit"])
             elif kind == "health":
-                why = health(self._tools.checks[change["check"]], self._sleep)
+                why = health(self._tools.checks[change["check"]], self._sleep, self._tools.ask)
                 return Ended("failed", "health", why) if why else Ended("succeeded")
             else:
                 return self._move(change, staged)

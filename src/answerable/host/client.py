@@ -19,7 +19,7 @@ import urllib.parse
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from answerable.kernel.errors import Unavailable
 
@@ -49,13 +49,28 @@ class Declined(HttpUnavailable):
         self.reason = reason
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
+    """One question: the answer's body has at most `limit` bytes, all in all within `seconds`.
+
+    `skip` bytes of it need not come (a server may send them all the same).
+    """
+
     method: str
     url: str
     body: bytes
-    headers: dict[str, str]
+    skip: int
     limit: int
     seconds: float
+
+
+class Answer(Protocol):
+    """What `Body` reads from; `length` is not 0 while something must still come."""
+
+    status: int
+    length: int | None
+
+    def read(self, amt: int, /) -> bytes:
+        """Give at most so many bytes; nothing at the end."""
 
 
 class Body:
@@ -63,9 +78,9 @@ class Body:
 
     def __init__(
         self,
-        call: _Call,
-        answer: http.client.HTTPResponse,
-        watchdog: "_Watchdog",
+        call: Call,
+        answer: Answer,
+        watchdog: "Watchdog",
         done: Callable[[], None],
     ) -> None:
         self.status = answer.status
@@ -116,8 +131,7 @@ class Client:
             Absent: 404.
             HttpUnavailable: anything else but 200, too slow, too large, broken off.
         """
-        headers = {"Range": f"bytes={skip}-"} if skip else {}
-        with self.stream(url, limit, headers=headers, seconds=seconds) as body:
+        with self.stream(url, limit, skip=skip, seconds=seconds) as body:
             data = body.read()
             return data if body.status == _PARTIAL else data[skip:]
 
@@ -128,22 +142,17 @@ class Client:
             Declined: 403, with the server's reason word.
             HttpUnavailable: as for `get`.
         """
-        with self._checked(_Call("POST", url, data, {}, limit, seconds)) as body:
+        with self._checked(Call("POST", url, data, 0, limit, seconds)) as body:
             return body.read()
 
     def stream(
-        self,
-        url: str,
-        limit: int,
-        *,
-        headers: dict[str, str] | None = None,
-        seconds: float = ANSWER_SECONDS,
+        self, url: str, limit: int, *, skip: int = 0, seconds: float = ANSWER_SECONDS
     ) -> Body:
         """Get a body as it arrives; raises as `get`."""
-        return self._checked(_Call("GET", url, b"", headers or {}, limit, seconds))
+        return self._checked(Call("GET", url, b"", skip, limit, seconds))
 
-    def _checked(self, call: _Call) -> Body:
-        body = self._begin(call)
+    def _checked(self, call: Call) -> Body:
+        body = self.begin(call)
         if body.status in (_OK, _PARTIAL):
             return body
         with body:
@@ -156,7 +165,12 @@ class Client:
             reason, detail = _problem(body.read())
             raise Declined(f"{said}: {reason} {detail}".rstrip(), reason)
 
-    def _begin(self, call: _Call) -> Body:
+    def begin(self, call: Call) -> Body:
+        """Ask, and give what is answered, whatever its status.
+
+        Raises:
+            HttpUnavailable: nothing is.
+        """
         try:
             at = urllib.parse.urlsplit(call.url)
         except ValueError:
@@ -177,16 +191,18 @@ class Client:
             raise HttpUnavailable(f"cannot ask `{call.url}`: {_why(error)}") from error
 
     def _send(
-        self, connection: http.client.HTTPConnection, call: _Call, key: tuple[str, str]
+        self, connection: http.client.HTTPConnection, call: Call, key: tuple[str, str]
     ) -> Body:
         if connection.sock is None:
             connection.connect()
         connection.sock.settimeout(call.seconds)
-        watchdog = _Watchdog(call.seconds, connection.sock)
+        watchdog = Watchdog(call.seconds, connection.sock)
         watchdog.start()
         target = call.url.split("/", 3)[3:]
         try:
-            headers = {"Accept-Encoding": "identity", **call.headers}
+            headers = {"Accept-Encoding": "identity"}
+            if call.skip:
+                headers["Range"] = f"bytes={call.skip}-"
             connection.request(call.method, "/" + "".join(target), call.body or None, headers)
             answer = connection.getresponse()
         except BaseException:
@@ -208,7 +224,7 @@ class Client:
 _Plain = http.client.HTTPConnection
 
 
-class _Watchdog(threading.Timer):
+class Watchdog(threading.Timer):
     """Cuts a connection when its time is over; `bit` says that it did."""
 
     def __init__(self, seconds: float, sock: socket.socket) -> None:

@@ -17,7 +17,7 @@ The directory must lie outside of everything that is ever restored: a snapshot t
 forget what this host has done. Nothing here reads a clock or makes randomness: both are given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,11 +33,16 @@ from answerable.host.inventory import Census
 from answerable.host.journal import Journal
 from answerable.host.judge import Identity, Judge
 from answerable.host.report import Outbox, Refusals
+from answerable.host.service import Check, try_once
 from answerable.host.settings import Settings, make_driver, make_services, read_settings
 from answerable.host.shelf import Shelf
 from answerable.host.state import LogState
 from answerable.keys.sign import Signer
 from answerable.keys.store import load_key
+
+
+ONE_PROCESS = "none: one process has network and host"
+"""What status says of agentd where there is none."""
 
 
 class World(NamedTuple):
@@ -59,8 +64,9 @@ class Home:
     def __init__(self, directory: Path, world: World) -> None:
         check_private(directory, "700")
         check_private(directory / "key", "600")
-        self.directory, self.world, self.client = directory, world, Client()
+        self.directory, self.world = directory, world
         self.settings: Settings = read_settings(directory / "settings.json")
+        self.client, self._ask, self.confinement = _way(self.settings.agentd)
         self.pinned = read_file(directory / "charter.note")
         charter, self.fleet = read_charter(self.pinned)
         self.signer: Signer = load_key(directory / "key")
@@ -92,6 +98,7 @@ class Home:
             make_services(self.settings, self.directory / "services", self.world.sleep),
             self.settings.checks,
             self._competing,
+            self._ask,
         )
 
     def _competing(self) -> str:
@@ -120,3 +127,29 @@ class Home:
         outbox = Outbox(self.client, report_log, self.signer, (journal, refusals))
         parts = Parts(me, judge, shelf, journal, refusals, outbox, actions)
         return Agent(parts, world.clock, patience, self.settings.retry)
+
+
+def opened(directory: Path, world: World) -> Home:
+    """Open an agent's directory; where agentd has the network, leave it for good.
+
+    Raises:
+        HomeUnavailable: also if the network cannot be left.
+    """
+    home = Home(directory, world)
+    if home.settings.agentd:
+        # Only where it is used: a host keeps its memory for its work.
+        from answerable.host.through import alone  # noqa: PLC0415
+
+        alone()
+    return home
+
+
+def _way(
+    agentd: Mapping[str, str],
+) -> tuple[Client, Callable[[Check], str], Callable[[], str]]:
+    if not agentd:
+        return Client(), try_once, lambda: ONE_PROCESS
+    from answerable.host.through import Through  # noqa: PLC0415
+
+    client = Through(Path(agentd["socket"]), agentd["user"])
+    return client, client.check, client.confinement

@@ -23,7 +23,7 @@ from answerable.host import competing
 from answerable.host.agent import Agent, Row
 from answerable.host.enrol import make_record, read_charter, start, take_proof
 from answerable.host.files import make_private, only_one, read_file, read_json, write_file
-from answerable.host.home import Home, World
+from answerable.host.home import Home, World, opened
 from answerable.kernel.errors import Refused, Unavailable
 
 PATIENCE = 3
@@ -93,7 +93,7 @@ def _enrol(given: argparse.Namespace, world: World) -> int:
         _tell(make_record(place, given.name, given.zone, world.nonce() + world.nonce()))
     if not given.proof:
         return OK
-    home = Home(place, world)
+    home = opened(place, world)
     if given.start == "guards" and not home.kept.state.tree.size:
         urls, asked = home.follower.guards(), (home.signer.key, world.nonce())
         home.kept.start_from(start(home.client, urls, home.charter, home.fleet, asked))
@@ -105,7 +105,7 @@ def _enrol(given: argparse.Namespace, world: World) -> int:
 
 
 def _charter(given: argparse.Namespace, world: World) -> int:
-    home, note = Home(given.dir, world), read_file(given.file)
+    home, note = opened(given.dir, world), read_file(given.file)
     law = home.follower.take(note)
     write_file(given.dir / "charter.note", note)
     _say(f"charter {law.body['number']} is in force")
@@ -113,7 +113,7 @@ def _charter(given: argparse.Namespace, world: World) -> int:
 
 
 def _apply(given: argparse.Namespace, world: World) -> int:
-    home = Home(given.dir, world)
+    home = opened(given.dir, world)
     tools = home.tools()
     agent = home.agent(tools, patience=1)
     rows = agent.look()
@@ -127,7 +127,7 @@ def _apply(given: argparse.Namespace, world: World) -> int:
 
 
 def _run(given: argparse.Namespace, world: World) -> int:
-    home, stop = Home(given.dir, world), threading.Event()
+    home, stop = opened(given.dir, world), threading.Event()
     tools, census = home.tools(), home.census()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -162,7 +162,7 @@ def write_status(directory: Path, home: Home, agent: Agent, rows: list[Row]) -> 
         "charter": {"number": law.body["number"], "mode": law.body["mode"]},
         "fleet": home.fleet, "host": home.signer.key.name, "size": home.kept.state.tree.size,
         "changes": [{**r.about._asdict(), **r._asdict() | {"about": ""}} for r in rows],
-        "trouble": agent.trouble, **agent.counts(),
+        "trouble": agent.trouble, "agentd": home.confinement(), **agent.counts(),
     }  # fmt: skip
     write_file(directory / "status.json", json.dumps(status).encode())
     return status
@@ -196,6 +196,7 @@ def _print(status: dict[str, object], output: str) -> None:
     _tell(f"log: {status['size']} records; reports to send: {status['unsent']}")
     for other in _rows(status, "competing"):
         _tell(f"updater: {other['name']} {other['state']}: {other['why']}")
+    _tell(f"agentd: {status.get('agentd', 'unknown')}")
     for trouble in status["trouble"] if isinstance(status["trouble"], list) else ():
         _tell(f"trouble: {trouble}")
 

@@ -201,10 +201,32 @@ def read_checks(table: Mapping[str, Mapping[str, object]]) -> dict[str, Check]:
     return checks
 
 
-def health(check: Check, sleep: Callable[[float], None] = time.sleep) -> str:
+def try_once(check: Check) -> str:
+    """Try a check once; give why it failed, or nothing."""
+    try:
+        if check.kind == "tcp":
+            socket.create_connection((check.host, check.port), CONNECT_SECONDS).close()
+            return ""
+        connection = http.client.HTTPConnection(check.host, check.port, timeout=CONNECT_SECONDS)
+        try:
+            connection.request("GET", check.path)
+            answer = connection.getresponse()
+            answer.read(BODY_LIMIT)
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer on port {check.port}: {error or type(error).__name__}"
+    return "" if answer.status == check.status else f"answered {answer.status}"
+
+
+def health(
+    check: Check,
+    sleep: Callable[[float], None] = time.sleep,
+    ask: Callable[[Check], str] = try_once,
+) -> str:
     """Give nothing if the check passes within its time, else why the last try failed."""
     for _ in range(max(1, int(check.within / _PAUSE))):
-        why = _try(check)
+        why = ask(check)
         if not why:
             return ""
         sleep(_PAUSE)

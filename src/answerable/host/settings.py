@@ -14,6 +14,9 @@ between two looks at the control plane; `retry`: seconds after which what was re
 again; `inventory`: seconds between two inventories (inventory.py), none if 0; `competing`: what to
 do about other updaters, `refuse`, `own` or `report` (competing.py). Members may be left out; one
 that is not known is an error, since a misspelt rule would be no rule.
+
+`"agentd":{"socket":"/run/answerable-agentd/socket","user":"answerable-agentd"}` makes the agent
+applyd: it leaves the network, and asks servers through agentd (through.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -45,11 +48,13 @@ class Settings:
     services: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     competing: str = "refuse"
+    agentd: Mapping[str, str] = field(default_factory=dict)
 
 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "control": str, "log": str, "guards": dict, "zones": list, "poll": (int, float), "retry": int,
     "inventory": int, "driver": dict, "services": dict, "checks": dict, "competing": str,
+    "agentd": dict,
 }  # fmt: skip
 
 
@@ -68,12 +73,24 @@ def read_settings(path: Path) -> Settings:
             raise HomeUnavailable(f"`{path}`: `{name}` is no setting; see docs/spec/host.md")
     if given.get("competing", "refuse") not in RULES:
         raise HomeUnavailable(f"`{path}`: `competing` is one of {', '.join(RULES)}")
+    if "agentd" in given:
+        _check_split(path, given["agentd"], given.get("services", {}))
     more = dict(given)
     if "zones" in more:
         more["zones"] = frozenset(map(str, more["zones"]))
     if "checks" in more:
         more["checks"] = read_checks(more["checks"])
     return Settings(**more)
+
+
+def _check_split(path: Path, agentd: Mapping[str, Any], services: Mapping[str, Any]) -> None:
+    if set(agentd) != {"socket", "user"} or not all(isinstance(v, str) for v in agentd.values()):
+        raise HomeUnavailable(f"`{path}`: `agentd` has socket and user; see docs/spec/host.md")
+    if services.get("kind") != "systemd":
+        raise HomeUnavailable(
+            f"`{path}`: with `agentd`, services are of kind `systemd`: what applyd started itself "
+            "would have no network"
+        )
 
 
 def make_driver(settings: Settings, state: Path) -> Driver | None:

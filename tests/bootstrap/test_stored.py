@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from answerable.config import Party
 from answerable.kernel.errors import Unavailable
 from answerable.ledger.log import Log
 from answerable.ledger.sqlite import SqliteStore
+from tests.ledger.logs import edited
 
 SIZE = 300
-Edit = Callable[[sqlite3.Connection], object]
+Edit = Callable[[Path], None]
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +42,38 @@ def test_untouched_logs_are_good(kept: Path) -> None:
     assert verify_logs(_party(kept)) == []
 
 
-def _one(base: sqlite3.Connection) -> None:
-    base.execute("UPDATE entries SET entry = x'00' WHERE id = 271")
+def _one(file: Path) -> None:
+    edited(file, 271, b"\0")
+
+
+def _run(statement: str) -> Edit:
+    def edit(file: Path) -> None:
+        with closing(sqlite3.connect(file)) as base, base:
+            base.execute(statement)
+
+    return edit
 
 
 @pytest.mark.parametrize(
     ("edit", "record", "how"),
     [
         (_one, 271, "changed after it was logged"),
-        (lambda base: base.execute("DELETE FROM entries WHERE id = 3"), 3, "missing"),
-        (lambda base: base.execute("UPDATE head SET note = x'41'"), 0, "not this log's"),
+        (_run("DELETE FROM entries WHERE id = 64"), 64, "missing"),
+        (
+            _run("UPDATE entries SET records = x'00' WHERE id = 128"),
+            128,
+            "not those of its",
+        ),
+        (_run("UPDATE entries SET sizes = x'00' WHERE id = 128"), 128, "not those of its"),
+        (_run("UPDATE head SET note = x'41'"), 0, "not this log's"),
     ],
-    ids=["changed", "removed", "head"],
+    ids=["changed", "removed", "cut", "uneven", "head"],
 )
 def test_a_change_is_named(kept: Path, tmp_path: Path, edit: Edit, record: int, how: str) -> None:
     """Which record it was, and what was done to it."""
     copy = tmp_path / "log"
     shutil.copytree(kept, copy)
-    with sqlite3.connect(copy / "report.db") as base:
-        edit(base)
+    edit(copy / "report.db")
     rows = verify_logs(_party(copy))
     assert {row["log"] for row in rows} == {"report"}
     assert rows[0]["record"] == record

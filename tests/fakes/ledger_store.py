@@ -6,13 +6,12 @@ from answerable.ledger.store import Commit, LedgerDamaged, LedgerUnavailable, St
 
 
 class MemoryStore:
-    """Keeps a log in this process; `before` runs when one settles, and may wait or raise."""
+    """Keeps a log in this process; `before` runs when one is made, and may wait or raise."""
 
     def __init__(self, before: Callable[[Commit], object] = lambda _: None) -> None:
         """Start empty."""
         self.before = before
         self._head: Stored | None = None
-        self._staged: Commit | None = None
         self._entries: list[bytes] = []
         self._tiles: dict[tuple[int, int], bytes] = {}
         self._published = b""
@@ -21,21 +20,16 @@ class MemoryStore:
         """Give the newest head."""
         return self._head
 
-    def stage(self, commit: Commit) -> None:
-        """Take a commit, unless the head is elsewhere."""
-        if commit.old != len(self._entries):
-            raise LedgerUnavailable(f"the head is not at {commit.old}")
-        assert commit.head.size == commit.old + len(commit.entries)
-        self._staged = commit
-
-    def settle(self) -> None:
-        """Let others see what was staged."""
-        commit, self._staged = self._staged, None
-        assert commit, "nothing was staged"
-        self.before(commit)
-        self._entries += commit.entries
-        self._tiles |= {(tile.level, tile.index): tile.hashes for tile in commit.tiles}
-        self._head = commit.head
+    def commit(self, new: Commit) -> None:
+        """Let others see a commit, unless the head is elsewhere."""
+        if new.old != len(self._entries):
+            raise LedgerUnavailable(f"the head is not at {new.old}")
+        assert new.head.size == new.old + len(new.entries)
+        entries = list(new.entries)
+        self.before(new)
+        self._entries += entries
+        self._tiles |= {(tile.level, tile.index): tile.hashes for tile in new.tiles}
+        self._head = new.head
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """Give entries."""

@@ -1,12 +1,14 @@
 """What the ledger's tests share: a log's keys, entries of any size, a log of any size."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from answerable.kernel.note import ED25519
 from answerable.ledger.export import export_store
 from answerable.ledger.log import Log, Pace
-from answerable.ledger.sqlite import SqliteStore
+from answerable.ledger.sqlite import SqliteStore, cut
 from answerable.ledger.store import Store
 from tests.simulator.keys import pair, public
 
@@ -37,6 +39,19 @@ def fill(store: Store, size: int, batch: int = 1_000) -> None:
         at = log.head().checkpoint.size
         for first in range(at, size, batch):
             log.append([entry(n) for n in range(first, min(first + batch, size))])
+
+
+def edited(file: Path, index: int, record: bytes) -> None:
+    """Put other bytes in the place of a record of a log's database."""
+    with closing(sqlite3.connect(file)) as base, base:
+        where = "WHERE id = (SELECT max(id) FROM entries WHERE id <= ?)"
+        query = f"SELECT id, sizes, records FROM entries {where}"  # noqa: S608  two words of ours
+        ((first, sizes, records),) = base.execute(query, (index,))
+        rows = cut(first, sizes, records)
+        rows[index - first] = record
+        sizes = b"".join(len(row).to_bytes(2, "big") for row in rows)
+        change = "UPDATE entries SET sizes = ?, records = ? WHERE id = ?"
+        base.execute(change, (sizes, b"".join(rows), first))
 
 
 def exported(folder: Path, size: int) -> Path:

@@ -16,7 +16,7 @@ from answerable.ledger.heads import open_head
 from answerable.ledger.sqlite import SqliteStore
 from answerable.ledger.tiles import pack_bundle, read_bundle
 from tests.fakes.ledger_store import MemoryStore
-from tests.ledger.logs import KEYS, ORIGIN, entry, exported, fill, open_log
+from tests.ledger.logs import KEYS, ORIGIN, edited, entry, exported, fill, open_log
 
 SIZE = 66_000
 """Three levels of tiles, each with a partial one."""
@@ -201,8 +201,7 @@ def test_edited_row_in_the_database(tmp_path: Path) -> None:
     """Somebody edits, or deletes, a record in the log's database: the audit says which and how."""
     store = SqliteStore(tmp_path / "log.db")
     fill(store, 300)
-    with sqlite3.connect(tmp_path / "log.db") as base:
-        base.execute("UPDATE entries SET entry=? WHERE id=17", (b"a kinder record",))
+    edited(tmp_path / "log.db", 17, b"a kinder record")
     head = store.head()
     assert head is not None
     source, checkpoint = StoreSource(store, 300), open_head(head.note, ORIGIN, KEYS)
@@ -210,9 +209,9 @@ def test_edited_row_in_the_database(tmp_path: Path) -> None:
     assert damage.index == 17
     assert leaf_hash(b"a kinder record").hex() in damage.how
     with sqlite3.connect(tmp_path / "log.db") as base:
-        base.execute("DELETE FROM entries WHERE id=270")
+        base.execute("DELETE FROM entries WHERE id=256")
     found = [(damage.index, damage.how) for damage in audit(source, checkpoint).damage]
-    assert found[1:] == [(270, "its row is missing")]
+    assert found[1:] == [(256, "its row is missing")]
     store.close()
 
 

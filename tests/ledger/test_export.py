@@ -1,6 +1,5 @@
 """An exported log is a whole log, and an export never covers up what was exported before."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from answerable.ledger.export import export_store, tiles_of
 from answerable.ledger.heads import open_head
 from answerable.ledger.sqlite import SqliteStore
 from answerable.ledger.store import LedgerDamaged
-from tests.ledger.logs import KEYS, ORIGIN, entry, fill, open_log
+from tests.ledger.logs import KEYS, ORIGIN, edited, entry, fill, open_log
 from tests.simulator.keys import pair, public
 
 
@@ -65,8 +64,7 @@ def test_edited_log_does_not_overwrite_its_export(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "log.db")
     fill(store, 600)
     export_store(store, ORIGIN, KEYS, (), tmp_path / "out")
-    with sqlite3.connect(tmp_path / "log.db") as base:
-        base.execute("UPDATE entries SET entry=x'00' WHERE id=300")
+    edited(tmp_path / "log.db", 300, b"\0")
     with pytest.raises(LedgerDamaged) as damaged:
         export_store(store, ORIGIN, KEYS, (), tmp_path / "out")
     assert damaged.value.index == 256

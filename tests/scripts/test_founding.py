@@ -129,8 +129,8 @@ def test_changed_record_in_the_database_is_named(town: Town, tmp_path: Path) -> 
     copy = tmp_path / "log"
     shutil.copytree(town.place / "log", copy)
     with sqlite3.connect(copy / "authority.db") as base:
-        (entry,) = base.execute("SELECT entry FROM entries WHERE id = 1").fetchone()
-        base.execute("UPDATE entries SET entry = ? WHERE id = 1", (entry.replace(b"1", b"7", 1),))
+        (entry,) = base.execute("SELECT records FROM entries WHERE id = 1").fetchone()
+        base.execute("UPDATE entries SET records = ? WHERE id = 1", (entry.replace(b"1", b"7", 1),))
     done = answerable("log", "verify", copy)
     assert done.code == 1
     assert done.out.startswith("authority\t1\tthe record was changed after it was logged")

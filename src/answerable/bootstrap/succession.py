@@ -44,7 +44,7 @@ from answerable.ledger.frontier import Frontier
 from answerable.ledger.heads import open_head, own_keys, sign_head
 from answerable.ledger.proofs import TileTree
 from answerable.ledger.sqlite import SqliteStore
-from answerable.ledger.store import Commit, LedgerDamaged, Stored, commit
+from answerable.ledger.store import Commit, LedgerDamaged, Stored
 from answerable.notice.register import Register
 from answerable.witness.mirror import log_name
 from answerable.witness.store import Store
@@ -213,7 +213,7 @@ def _fill(store: SqliteStore, party: Party, log: str, entries: Sequence[bytes]) 
     """Make a log of these records at once: all of them, or none."""
     edge = Frontier()
     tiles = edge.extend([leaf_hash(entry) for entry in entries])
-    commit(store, Commit(0, entries, tiles, _signed(party, log, edge)))
+    store.commit(Commit(0, entries, tiles, _signed(party, log, edge)))
 
 
 def _signed(party: Party, log: str, edge: Frontier) -> Stored:
@@ -258,7 +258,7 @@ def _sign_again(store: SqliteStore, party: Party, log: str) -> bool:
         if edge.root() != head.root:
             why = "the tiles do not give the root of the stored head"
             raise LedgerDamaged(head.size, why) from None
-        commit(store, Commit(head.size, (), (), _signed(party, log, edge)))
+        store.commit(Commit(head.size, (), (), _signed(party, log, edge)))
         return True
     return False
 

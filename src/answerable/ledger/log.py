@@ -1,9 +1,10 @@
 """One log: group commit, and a signed checkpoint for every commit.
 
-Many callers submit, one thread seals and one settles. Sealing takes what waits (up to `Pace`),
-hashes it, signs the new head and stages both; settling makes them durable, and only then are
-callers told their index and readers shown the head. While one batch settles, which costs the disk's
-time, the next is hashed and signed, which costs the processor's.
+Many callers submit; one thread takes what waits (up to `Pace`) and hashes it, one signs the new
+head, one makes both durable, and only then are callers told their index and readers shown the head.
+While one batch settles, which costs the disk's time, the next is hashed and signed, which costs the
+processor's: ML-DSA alone is longer than an fsync. No more than that is under way, so that what
+arrives meanwhile becomes one batch.
 
 1. Nothing leaves before it is durable: no index, no checkpoint.
 2. Heads are signed in one thread, each grown from the one before, so no two contradict each other.
@@ -17,12 +18,12 @@ Left out: what may enter (admission.py), and telling guards (publish.py).
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from queue import Queue
-from threading import Condition, Semaphore, Thread
+from threading import Condition, Thread
 from typing import NamedTuple, Self
 
 from answerable.kernel.checkpoint import Checkpoint
@@ -36,7 +37,7 @@ from answerable.ledger.store import (
     LedgerUnavailable,
     Store,
     Stored,
-    commit,
+    Tile,
 )
 
 
@@ -70,7 +71,9 @@ class _Waiting:
 
 class _Sealed(NamedTuple):
     first: int
-    head: Head
+    entries: Sequence[bytes]
+    tiles: Sequence[Tile]
+    head: "Future[Head]"
     waiting: list[_Waiting]
 
 
@@ -98,8 +101,8 @@ class Log:
         self._queue, self._count, self._bytes = deque[_Waiting](), 0, 0
         self._changed, self._closing = Condition(), False
         self._failure: LedgerUnavailable | None = None
-        self._ready: Queue[_Sealed | None] = Queue()
-        self._settled = Semaphore(1)
+        self._ready: Queue[_Sealed | None] = Queue(maxsize=1)
+        self._signing = ThreadPoolExecutor(1, "sign")
         self._watchers: list[Callable[[], None]] = []
         self._threads = [Thread(target=run, daemon=True) for run in (self._seal, self._settle)]
         for thread in self._threads:
@@ -174,14 +177,15 @@ class Log:
             self._changed.notify()
         for thread in self._threads:
             thread.join()
+        self._signing.shutdown()
 
     def _load(self) -> tuple[Frontier, Head]:
         stored, keys = self.store.head(), self.keys
         if stored is None:
             empty = Frontier()
-            head = self._sign(empty)
+            head = self._sign(Checkpoint(self.origin, empty.size, empty.root()))
             at = Stored(0, head.checkpoint.root, head.note)
-            commit(self.store, Commit(0, (), (), at))
+            self.store.commit(Commit(0, (), (), at))
             return empty, head
         frontier = Frontier.load(stored.size, self.store.tile)
         try:
@@ -194,8 +198,7 @@ class Log:
             raise LedgerDamaged(stored.size, "the tiles do not give the root of the stored head")
         return frontier, Head(checkpoint, stored.note)
 
-    def _sign(self, frontier: Frontier) -> Head:
-        checkpoint = Checkpoint(self.origin, frontier.size, frontier.root())
+    def _sign(self, checkpoint: Checkpoint) -> Head:
         return Head(checkpoint, sign_head(checkpoint, self._clock(), self._signers))
 
     def _take(self) -> list[_Waiting]:
@@ -221,13 +224,9 @@ class Log:
                 old = self._frontier.size
                 leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
                 tiles = self._frontier.extend(leaves)
-                head = self._sign(self._frontier)
-                stored = Stored(head.checkpoint.size, head.checkpoint.root, head.note)
-                self._settled.acquire()
-                if self._failure:
-                    raise self._failure
-                self.store.stage(Commit(old, entries, tiles, stored))
-                self._ready.put(_Sealed(old, head, taken))
+                new = Checkpoint(self.origin, self._frontier.size, self._frontier.root())
+                head = self._signing.submit(self._sign, new)
+                self._ready.put(_Sealed(old, entries, tiles, head, taken))
         except Exception as error:  # noqa: BLE001  callers must be told, whatever it was
             self._stop(error, taken)
         self._ready.put(None)
@@ -235,13 +234,15 @@ class Log:
     def _settle(self) -> None:
         while sealed := self._ready.get():
             try:
-                self.store.settle()
+                if self._failure:
+                    raise self._failure
+                head = sealed.head.result()
+                stored = Stored(head.checkpoint.size, head.checkpoint.root, head.note)
+                self.store.commit(Commit(sealed.first, sealed.entries, sealed.tiles, stored))
             except Exception as error:  # noqa: BLE001  callers must be told, whatever it was
                 self._stop(error, sealed.waiting)
-                self._settled.release()
                 continue
-            self._head, index = sealed.head, sealed.first
-            self._settled.release()
+            self._head, index = head, sealed.first
             for waiting in sealed.waiting:
                 waiting.index.set_result(index)
                 index += len(waiting.entries)

@@ -1,8 +1,11 @@
 """A log in one SQLite file: WAL, synchronous FULL, one transaction a commit.
 
-Tables: `entries(id, entry)`, one row a record, `id` its index; `tiles(id, hashes)`, one row a tile,
-`id` = level << 48 | index, the last tile of a level shorter than 8,192 bytes; `head` and
-`published`, one row each. WAL with synchronous FULL syncs the log file before a commit returns
+Tables: `entries(id, sizes, records)`, one row for up to 64 records of one commit: the index of the
+first, their lengths as u16 big-endian, their bytes one after another (a row a record takes a third
+longer); `tiles(id, hashes)`, one row a tile, `id` = level << 48 | index, the last tile of a level
+shorter than 8,192 bytes; `head` and `published`, one row each.
+
+WAL with synchronous FULL syncs the log file before a commit returns
 (sqlite.org/pragma.html#pragma_synchronous); the settings are read back and anything less is
 refused. A lock file beside it keeps a second process out; the head row is compared and swapped all
 the same.
@@ -16,23 +19,31 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
+from struct import pack, unpack
 from typing import Any
 
 from answerable.ledger.store import Commit, LedgerDamaged, LedgerUnavailable, Stored
 
-FORMAT = 1
+FORMAT = 2
 PAGE = 8192
 """SQLite page, bytes; a dozen records each, the fastest of those measured."""
 BUSY = 5.0
 """Longest wait for another connection's lock, seconds."""
-ROWS = 64
-"""Records that one statement adds."""
+RECORDS = 64
+"""Records in one row."""
+ROWS = 16
+"""Rows that one statement adds."""
 _FULL = 2
-_INSERT_ONE = "INSERT INTO entries VALUES(?, ?)"
-_INSERT_MANY = "INSERT INTO entries VALUES" + ", ".join(["(?, ?)"] * ROWS)
+_INSERT_ONE = "INSERT INTO entries VALUES(?, ?, ?)"
+_INSERT_MANY = "INSERT INTO entries VALUES" + ", ".join(["(?, ?, ?)"] * ROWS)
+_SELECT = """
+SELECT id, sizes, records FROM entries
+WHERE id < ? AND id >= coalesce((SELECT max(id) FROM entries WHERE id <= ?), 0) ORDER BY id"""
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries(id INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS entries(
+  id INTEGER PRIMARY KEY, sizes BLOB NOT NULL, records BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS tiles(id INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS head(
   id INTEGER PRIMARY KEY CHECK (id = 0),
@@ -117,6 +128,10 @@ class SqliteStore:
         self._writer = connect(self.path)
         self._opened.append(self._writer)
         with failing(self.path):
+            (found,) = self._writer.execute("PRAGMA user_version").fetchone()
+            if found not in {0, FORMAT}:
+                how = f"`{self.path}` has format {found}, not {FORMAT}; export it where it was made"
+                raise LedgerUnavailable(how)
             self._writer.executescript(_SCHEMA)
             self._writer.execute(f"PRAGMA user_version={FORMAT}")
 
@@ -125,47 +140,28 @@ class SqliteStore:
         ((size, root, note),) = self._read("SELECT size, root, note FROM head")
         return Stored(size, root, note) if note else None
 
-    def stage(self, commit: Commit) -> None:
-        """Prepare a commit, or change nothing and raise."""
-        new, tiles = commit.head, [(t.level << 48 | t.index, t.hashes) for t in commit.tiles]
-        swap, base = "UPDATE head SET size=?, root=?, note=? WHERE size=?", self._writer
-        self._writing.acquire()
-        try:
-            with failing(self.path):
-                base.execute("BEGIN IMMEDIATE")
-                moved = base.execute(swap, (new.size, new.root, new.note, commit.old)).rowcount
-                if not moved:
-                    raise LedgerUnavailable(f"the head of `{self.path}` is not at {commit.old}")
-                _insert(base, commit.old, commit.entries)
-                base.executemany("INSERT OR REPLACE INTO tiles VALUES(?, ?)", tiles)
-        except BaseException:
-            self._drop()
-            raise
-
-    def settle(self) -> None:
-        """Make what was staged durable, or change nothing and raise."""
-        try:
-            with failing(self.path):
-                self._writer.execute("COMMIT")
-        except BaseException:
-            self._drop()
-            raise
-        self._writing.release()
-
-    def _drop(self) -> None:
-        with suppress(sqlite3.Error):
-            self._writer.execute("ROLLBACK")
-        self._writing.release()
+    def commit(self, new: Commit) -> None:
+        """Make a commit durable, or change nothing and raise."""
+        head, tiles = new.head, [(t.level << 48 | t.index, t.hashes) for t in new.tiles]
+        swap, where = "UPDATE head SET size=?, root=?, note=? WHERE size=?", new.old
+        with failing(self.path), self._writing, transaction(self._writer) as base:
+            if not base.execute(swap, (head.size, head.root, head.note, where)).rowcount:
+                raise LedgerUnavailable(f"the head of `{self.path}` is not at {where}")
+            _insert(base, where, new.entries)
+            base.executemany("INSERT OR REPLACE INTO tiles VALUES(?, ?)", tiles)
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """Give entries `start` to `end - 1`; `LedgerDamaged` names one that is missing."""
-        found = self._read("SELECT id, entry FROM entries WHERE id>=? AND id<?", start, end)
-        for wanted, (index, _) in zip(range(start, end), found, strict=False):
-            if index != wanted:
-                raise LedgerDamaged(wanted, "its row is missing")
-        if len(found) < end - start:
-            raise LedgerDamaged(start + len(found), "its row is missing")
-        return [entry for _, entry in found]
+        entries, at = list[bytes](), start
+        for first, sizes, records in self._read(_SELECT, end, start):
+            if first > at:
+                break
+            row = cut(first, sizes, records)
+            entries += row[at - first :]
+            at = max(at, first + len(row))
+        if at < end:
+            raise LedgerDamaged(at, "its row is missing")
+        return entries[: end - start]
 
     def tile(self, level: int, index: int) -> bytes:
         """Give a tile's hashes so far, empty for a tile that does not exist."""
@@ -209,11 +205,26 @@ class SqliteStore:
 
 def _insert(base: sqlite3.Connection, first: int, entries: Sequence[bytes]) -> None:
     """Add rows, most of them `ROWS` at a time: each statement costs a turn of Python's lock."""
-    values: list[int | bytes] = [0] * (2 * len(entries))
-    values[::2], values[1::2] = range(first, first + len(entries)), entries
-    many = len(entries) // ROWS * ROWS * 2
-    base.executemany(_INSERT_MANY, (values[i : i + 2 * ROWS] for i in range(0, many, 2 * ROWS)))
-    base.executemany(_INSERT_ONE, (values[i : i + 2] for i in range(many, len(values), 2)))
+    entries, rows = list(entries), list[tuple[int, bytes, bytes]]()
+    for at in range(0, len(entries), RECORDS):
+        some = entries[at : at + RECORDS]
+        rows.append((first + at, pack(f">{len(some)}H", *map(len, some)), b"".join(some)))
+    many = len(rows) // ROWS * ROWS
+    groups = (rows[i : i + ROWS] for i in range(0, many, ROWS))
+    base.executemany(_INSERT_MANY, (list(chain.from_iterable(group)) for group in groups))
+    base.executemany(_INSERT_ONE, rows[many:])
+
+
+def cut(first: int, sizes: bytes, records: bytes) -> list[bytes]:
+    """Cut a row of `entries` into its records.
+
+    Raises:
+        LedgerDamaged: if their lengths are not those of the bytes.
+    """
+    ends = list(accumulate(unpack(f">{len(sizes) // 2}H", sizes[: len(sizes) // 2 * 2]), initial=0))
+    if len(sizes) % 2 or ends[-1] != len(records):
+        raise LedgerDamaged(first, f"its row holds {len(records)} bytes, not those of its records")
+    return [records[begin:end] for begin, end in pairwise(ends)]
 
 
 def _exclusive(path: Path) -> int:

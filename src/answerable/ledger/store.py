@@ -2,10 +2,10 @@
 
 Rules for every adapter:
 
-1. `stage` and `settle` are one transaction: entries, the tiles that they change, and the new head
-   stand together or not at all. When `settle` returns, all of it survives a kill and a power cut;
-   before, no reader sees any of it. The two may be called in different threads, in turns.
-2. `stage` moves the head from exactly `old` entries; a store whose head is elsewhere refuses, so
+1. `commit` is one transaction: entries, the tiles that they change, and the new head stand together
+   or not at all. When it returns, all of it survives a kill and a power cut; before, no reader sees
+   any of it.
+2. It moves the head from exactly `old` entries; a store whose head is elsewhere refuses, so
    that two writers can never make two histories.
 3. Entries and tiles are only added to; a tile that is not full is the start of itself.
 4. A store has one writer at a time, and any number of readers, in any thread.
@@ -68,11 +68,8 @@ class Store(Protocol):
     def head(self) -> Stored | None:
         """Give the newest durable head, None before the first commit."""
 
-    def stage(self, commit: Commit) -> None:
-        """Prepare a commit, or change nothing and raise."""
-
-    def settle(self) -> None:
-        """Make what was staged durable, or change nothing and raise."""
+    def commit(self, new: Commit) -> None:
+        """Make a commit durable, or change nothing and raise."""
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """Give entries `start` to `end - 1`; `LedgerDamaged` names one that is missing."""
@@ -91,9 +88,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of the store."""
-
-
-def commit(store: Store, one: Commit) -> None:
-    """Stage and settle a commit."""
-    store.stage(one)
-    store.settle()

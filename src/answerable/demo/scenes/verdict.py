@@ -7,6 +7,7 @@ from pathlib import Path
 
 from answerable.bootstrap.serve import boot_clock
 from answerable.demo.scenes.cast import CONTROL, LOG, READER, Cast
+from answerable.ledger.sqlite import cut
 
 _SHOWN = 400
 
@@ -44,13 +45,16 @@ def edit(cast: Cast) -> None:
     cast.reach(LOG)
 
 
-def _swap(file: Path, entry: bytes | None) -> tuple[int, bytes]:
-    """Give the authorization's index and bytes; put these in its place, if any."""
+def _swap(file: Path, new: bytes | None) -> tuple[int, bytes]:
+    """Give the authorization's index and bytes; put these, as many, in its place, if any."""
     with closing(sqlite3.connect(file, isolation_level=None)) as store:
-        rows = store.execute("SELECT id, entry FROM entries ORDER BY id").fetchall()
-        index, found = next(r for r in rows if b'"type":"authorization"' in r[1])
-        if entry is not None:
-            store.execute("UPDATE entries SET entry = ? WHERE id = ?", (entry, index))
+        rows = store.execute("SELECT id, sizes, records FROM entries ORDER BY id").fetchall()
+        all_records = (place for row in rows for place in enumerate(cut(*row), row[0]))
+        index, found = next(one for one in all_records if b'"type":"authorization"' in one[1])
+        if new is not None:
+            first, _, records = next(row for row in reversed(rows) if row[0] <= index)
+            change = "UPDATE entries SET records = ? WHERE id = ?"
+            store.execute(change, (records.replace(found, new), first))
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return index, found
 

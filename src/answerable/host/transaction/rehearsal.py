@@ -64,7 +64,7 @@ class Rehearsal:
             lines = [f"{path}: {name}" for name in missing for path in self.sensitive[name]]
             raise TransactionDiffers(
                 f"effects of the classes {', '.join(f'`{m}`' for m in missing)} are not allowed "
-                f"on this host: {'; '.join(lines[:NAMED])}",
+                f"here: {'; '.join(lines[:NAMED])}",
                 lines,
             )
 

@@ -11,6 +11,7 @@
     snapshots/       versions before a change, one file a snapshot
     driver/          the package driver's own; services/: the service tool's
     status.json      the last pass, for `status`
+    retention.json   what an undo still needs, and until when it is kept (retention.py)
     lock             held while an agent runs
 
 The directory must lie outside of everything that is ever restored: a snapshot that held it would
@@ -33,6 +34,7 @@ from answerable.host.inventory import Census
 from answerable.host.journal import Journal
 from answerable.host.judge import Identity, Judge
 from answerable.host.report import Outbox, Refusals
+from answerable.host.retention import DAYS, LIMIT, Folder, Keeper, Retention
 from answerable.host.service import Check, try_once
 from answerable.host.settings import Settings, make_driver, make_services, read_settings
 from answerable.host.shelf import Shelf
@@ -110,6 +112,23 @@ class Home:
         """Give what tells the control plane what is installed here."""
         given = self.settings
         return Census(self.client, given.control, self.signer, self.fleet, given.inventory)
+
+    def retention(self) -> Retention:
+        """Give what throws away what no undo needs any more."""
+        path, keep = self.directory / "retention.json", self.settings.keep
+        days, limit = keep.get("days", DAYS), keep.get("bytes", LIMIT)
+        return Retention(path, self._keepers, days, limit)
+
+    def _keepers(self) -> list[Keeper]:
+        place = self.directory
+        found: list[Keeper] = [Folder("package", place / "driver/artefacts")]
+        found.append(Folder("versions", place / "snapshots"))
+        if (place / "driver/transactions").is_dir():
+            # Only where it is used: a host keeps its memory for its work.
+            from answerable.host.transaction.kept import Journals  # noqa: PLC0415
+
+            found.append(Journals(place / "driver/transactions"))
+        return found
 
     def agent(self, tools: Tools, patience: int) -> Agent:
         """Put the agent together; it acts through `tools`."""

@@ -18,12 +18,15 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import gmtime, strftime
+from typing import Any
 
 from answerable.host import competing
 from answerable.host.agent import Agent, Row
 from answerable.host.enrol import make_record, read_charter, start, take_proof
 from answerable.host.files import make_private, only_one, read_file, read_json, write_file
 from answerable.host.home import Home, World, opened
+from answerable.host.retention import TABLE, Retention
 from answerable.kernel.errors import Refused, Unavailable
 
 PATIENCE = 3
@@ -118,6 +121,7 @@ def _apply(given: argparse.Namespace, world: World) -> int:
     agent = home.agent(tools, patience=1)
     rows = agent.look()
     home.census().tell(tools.driver, agent, world.clock)
+    _tidy(home, agent, home.retention())
     status = write_status(given.dir, home, agent, rows)
     _print(status, given.output)
     codes = {_STATES.get(row.state, REFUSED) for row in rows}
@@ -132,7 +136,22 @@ def _run(given: argparse.Namespace, world: World) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agent = home.agent(tools, PATIENCE)
-    return go_on(home, agent, stop, lambda: census.tell(tools.driver, agent, world.clock))
+    retention = home.retention()
+
+    def after() -> None:
+        census.tell(tools.driver, agent, world.clock)
+        _tidy(home, agent, retention)
+
+    return go_on(home, agent, stop, after)
+
+
+def _tidy(home: Home, agent: Agent, retention: Retention) -> None:
+    told = agent.counts()
+    notices = (noticed["body"] for noticed in home.kept.state.notices.values())
+    try:
+        retention.tidy(told["time"], notices, told["consumed"])
+    except Unavailable as error:
+        _say(f"retention: {error}")
 
 
 def go_on(
@@ -171,7 +190,9 @@ def write_status(directory: Path, home: Home, agent: Agent, rows: list[Row]) -> 
 def _status(given: argparse.Namespace) -> int:
     status = read_json(given.dir / "status.json", STATUS)
     others = [one._asdict() for one in competing.find(Path("/"))]
-    _print({**status, "competing": others}, given.output)
+    kept = given.dir / "retention.json"
+    held = {"kept": read_json(kept, TABLE) if kept.exists() else {}}
+    _print({**status, **held, "competing": others}, given.output)
     return OK
 
 
@@ -194,6 +215,8 @@ def _print(status: dict[str, object], output: str) -> None:
         words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]
         _tell("  ".join(words).rstrip())
     _tell(f"log: {status['size']} records; reports to send: {status['unsent']}")
+    for one in _rows(status.get("kept"), "rows"):
+        _tell(f"kept: {_kept(one)}")
     for other in _rows(status, "competing"):
         _tell(f"updater: {other['name']} {other['state']}: {other['why']}")
     _tell(f"agentd: {status.get('agentd', 'unknown')}")
@@ -201,9 +224,14 @@ def _print(status: dict[str, object], output: str) -> None:
         _tell(f"trouble: {trouble}")
 
 
-def _rows(status: dict[str, object], name: str) -> list[dict[str, object]]:
-    found = status.get(name)
+def _rows(status: object, name: str) -> list[dict[str, Any]]:
+    found = status.get(name) if isinstance(status, dict) else None
     return found if isinstance(found, list) else []
+
+
+def _kept(one: dict[str, Any]) -> str:
+    until, name = strftime("%Y-%m-%d", gmtime(one["until"])), str(one["name"])[:12]
+    return f"{one['kind']} {name} until {until}, {one['bytes']} bytes: {one['what'][:60]}"
 
 
 def _tell(data: str) -> None:

@@ -12,8 +12,9 @@ also `initd`, or `{"kind":"pidfile","units":{"app":["/srv/app/bin/serve"]}}`. `g
 addresses that differ from the charter's, `zones` what the host adds to its record. `poll`: seconds
 between two looks at the control plane; `retry`: seconds after which what was refused is asked
 again; `inventory`: seconds between two inventories (inventory.py), none if 0; `competing`: what to
-do about other updaters, `refuse`, `own` or `report` (competing.py). Members may be left out; one
-that is not known is an error, since a misspelt rule would be no rule.
+do about other updaters, `refuse`, `own` or `report` (competing.py); `keep`: for how long an undo
+stays possible, `{"days":35,"bytes":8589934592}` (retention.py). Members may be left out; one that
+is not known is an error, since a misspelt rule would be no rule.
 
 `"agentd":{"socket":"/run/answerable-agentd/socket","user":"answerable-agentd"}` makes the agent
 applyd: it leaves the network, and asks servers through agentd (through.py).
@@ -27,6 +28,7 @@ from typing import Any
 from answerable.host.competing import RULES
 from answerable.host.driver import Driver
 from answerable.host.files import HomeUnavailable, make_private, read_json
+from answerable.host.retention import DAYS, LIMIT
 from answerable.host.service import Check, Services, read_checks
 
 POLL, RETRY, INVENTORY = 5, 60, 900
@@ -48,12 +50,14 @@ class Settings:
     services: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     competing: str = "refuse"
+    keep: Mapping[str, int] = field(default_factory=dict)
     agentd: Mapping[str, str] = field(default_factory=dict)
 
 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "control": str, "log": str, "guards": dict, "zones": list, "poll": (int, float), "retry": int,
     "inventory": int, "driver": dict, "services": dict, "checks": dict, "competing": str,
+    "keep": dict,
     "agentd": dict,
 }  # fmt: skip
 
@@ -76,6 +80,8 @@ def read_settings(path: Path) -> Settings:
     if "agentd" in given:
         _check_split(path, given["agentd"], given.get("services", {}))
     more = dict(given)
+    if "keep" in more:
+        more["keep"] = _keep(path, more["keep"])
     if "zones" in more:
         more["zones"] = frozenset(map(str, more["zones"]))
     if "checks" in more:
@@ -91,6 +97,13 @@ def _check_split(path: Path, agentd: Mapping[str, Any], services: Mapping[str, A
             f"`{path}`: with `agentd`, services are of kind `systemd`: what applyd started itself "
             "would have no network"
         )
+
+
+def _keep(path: Path, given: Mapping[str, Any]) -> dict[str, int]:
+    known = {"days": DAYS, "bytes": LIMIT}
+    if given.keys() - known or not all(type(n) is int and n > 0 for n in given.values()):
+        raise HomeUnavailable(f"`{path}`: `keep` has `days` and `bytes`, whole numbers above 0")
+    return known | dict(given)
 
 
 def make_driver(settings: Settings, state: Path) -> Driver | None:

@@ -11,6 +11,7 @@
 | `done` | all of it is in place, durably | nothing |
 | `undoing` | an undo has begun | it is finished |
 | `undone` | every path is as it was before, durably | nothing |
+| `dropped` | it is being thrown away, or is; its number stays taken | the rest of it is removed |
 
 Rules:
 * pack and plan are durable before the state says `begun`, and that is before the first byte of the
@@ -20,7 +21,7 @@ Rules:
 * a repair leaves alone what somebody else changed since, and names it: half a transaction is worse
   than one path that a person must look at.
 
-Left out: throwing old transactions away; redoing a torn commit (it is made anew).
+Left out: redoing a torn commit (it is made anew).
 """
 
 import hashlib
@@ -37,7 +38,7 @@ PLAN_LIMIT = 256 << 20
 """Largest plan that is read, bytes."""
 MERGED_LIMIT = 256 << 20
 """Largest file that is merged in an undo, bytes."""
-WORDS = ("begun", "done", "undoing", "undone")
+WORDS = ("begun", "done", "undoing", "undone", "dropped")
 """The states, in the order in which they come."""
 Merge = Callable[[bytes, bytes, bytes], bytes | None]
 """(bytes before, bytes after, bytes now) -> bytes that undo just this change, or nothing."""
@@ -151,6 +152,8 @@ class Transactions:
     def repair(self) -> list[Repaired]:
         """Bring back what a stopped commit or undo has torn; call it before anything else."""
         done = []
+        for number in self.numbers("dropped"):
+            self._clear(f"{self._home}/{number}", "dropped")
         for number in self._files.names(self._home):
             word = self._state(number)
             if word in ("begun", "undoing"):
@@ -161,6 +164,23 @@ class Transactions:
                 how = "back" if word == "begun" else "undone"
                 done.append(Repaired(number, note, how, tuple(left)))
         return done
+
+    def drop(self, number: str) -> None:
+        """Throw a transaction away that is done or undone: it cannot be undone from then on."""
+        assert self._state(number) in ("done", "undone"), number
+        self._say(number, "dropped")
+        self._clear(f"{self._home}/{number}", "dropped")
+
+    def _clear(self, place: str, keep: str = "") -> None:
+        """Remove all that is in a folder, but for one name."""
+        for name in [name for name in self._files.names(place) if name != keep]:
+            inner = f"{place}/{name}"
+            look = self._files.look(inner) if name not in ("pack", "plan.json") else None
+            if look and look.kind == "dir":
+                self._clear(inner)
+                self._files.rmdir(inner)
+            else:
+                self._files.unlink(inner)
 
     def _drift(self, number: str, rows: Sequence[Row], looks: Sequence[Look | None]) -> list[str]:
         made, drifted = {row.path for row in rows}, list[str]()
@@ -245,8 +265,7 @@ class Transactions:
         taken = [n for n in self._files.names(self._home) if self._state(n)]
         number = f"{int(max(taken, default='0')) + 1:06d}"
         place = f"{self._home}/{number}"
-        for name in self._files.names(place):
-            self._files.unlink(f"{place}/{name}")
+        self._clear(place)
         if self._files.look(place) is None:
             self._files.mkdir(place)
         return number

@@ -82,7 +82,8 @@ class Packages:
         rehearsed.foreseen.demand(staged.named)
         try:
             with self._family.locked():
-                note = {"packages": [[p.name, p.before, p.after] for p in staged.packages]}
+                note = {"packages": [[p.name, p.before, p.after] for p in staged.packages],
+                        "artefacts": [p.sha256 for p in staged.packages]}  # fmt: skip
                 number = self._transaction.commit(rehearsed, note)
         except Drifted as error:
             raise TransactionDiffers(str(error), error.paths) from error

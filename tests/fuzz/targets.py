@@ -70,7 +70,8 @@ from answerable.kernel.errors import Refused
 from answerable.kernel.fresh import Freshness
 from answerable.kernel.verify import Enrolled, Permit
 from answerable.ledger import batch, enrolments, heads, reports, tiles
-from answerable.observe import look, plans
+from answerable.observe import files, look, plans
+from answerable.observe import shipped as shipped_by
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored
@@ -107,6 +108,7 @@ from tests.inventory.test_dpkg import STATUS
 from tests.inventory.test_image import DEBIAN
 from tests.inventory.test_rpmdb import BDB
 from tests.ledger.fleet import BODIES, OWNERS, said
+from tests.observe import packages as packages_seen
 
 Run = Callable[[bytes, Path], object]
 CYCLONEDX = [sample("syft-deb.cdx.xml"), sample("trivy-deb.cdx.json")]
@@ -202,6 +204,17 @@ def _listed(data: bytes, folder: Path) -> None:
 def _root(data: bytes, folder: Path) -> None:
     _file(data, folder, "var/lib/dpkg/status")
     look.dpkg(folder)
+
+
+def _listed_files(data: bytes, folder: Path) -> None:
+    _file(data, folder, "var/lib/dpkg/info/x.list")
+    files.debian(folder, ["x"])
+
+
+def _diversions(data: bytes, folder: Path) -> None:
+    _file(b"/usr/bin/x\n", folder, "var/lib/dpkg/info/x.list")
+    _file(data, folder, "var/lib/dpkg/diversions")
+    files.debian(folder, ["x"])
 
 
 def _environment(data: bytes, folder: Path) -> None:
@@ -501,6 +514,16 @@ OTHERS = [
     Target("dpkg status, observed", _root, [STATUS], (look.Unseen,)),
     Target("environment, observed", _environment, [seeds.METADATA], (look.Unseen, Unreadable)),
     Target("plan, observed", _plan, [seeds.PLAN]),
+    Target(
+        "package, observed",
+        lambda d, _: shipped_by.read(io.BytesIO(d)),
+        [packages_seen.deb(packing=".gz"), packages_seen.wheel({"a": "b"})],
+        (shipped_by.CannotRead,),
+    ),
+    Target(
+        "list of a package, observed", _listed_files, [b"/.\n/usr\n/usr/bin/x\n"], (look.Unseen,)
+    ),
+    Target("diversions, observed", _diversions, [b"/a\n/b\nx\n"], (look.Unseen,)),
     Target(
         "dpkg status, planned for",
         _bytes(lambda d: dpkg.read(d, "debian:12")),

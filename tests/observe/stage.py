@@ -5,7 +5,7 @@ checkpoints that all guards cosign at `sim.now`. Hosts are dpkg status files in 
 health word in a table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +20,7 @@ from answerable.ledger.frontier import RISE, WIDTH
 from answerable.ledger.reports import REPORT
 from answerable.ledger.store import LedgerUnavailable
 from answerable.ledger.tiles import ENTRIES, pack_bundle, parse_tile
+from answerable.observe.files import Compared
 from answerable.observe.look import Place, Sight, dpkg
 from answerable.observe.memory import Memory
 from answerable.observe.observer import Observer, Ports, Watched
@@ -78,6 +79,7 @@ class Stage:
         self.authority = Served(self.sim, self.sim.origin)
         self.report = Served(self.sim, REPORTS)
         self.sick: dict[str, str] = {}
+        self.tampered: dict[str, tuple[str, ...]] = {}
         self.seqs: dict[str, int] = {}
         self.plans: dict[str, bytes] = {}
         self.kept: dict[str, str] = {}
@@ -171,7 +173,7 @@ class Stage:
         given = {"authority": self.authority, "report": self.report, "plans": self.plan,
                  "look": self.look, "submit": self.submit,
                  "clock": lambda: self.sim.now,
-                 "posture": lambda place: posture(place.root)}  # fmt: skip
+                 "posture": lambda place: posture(place.root), "files": self.files}  # fmt: skip
         return Observer(Ports(**{**given, **ports}), signer(name), law, hosts, memory)
 
     def plan(self, _: str, notice: Json) -> list[Planned]:
@@ -183,6 +185,10 @@ class Stage:
     def look(self, place: Place) -> Sight:
         """Look at a host's folder."""
         return Sight(dpkg(place.root), self.sick.get(place.health, ""))
+
+    def files(self, place: Place, wanted: Mapping[str, str]) -> Compared:
+        """Compare the files of packages on a host."""
+        return Compared(len(wanted), self.tampered.get(place.health, ()))
 
     def submit(self, log: str, entry: bytes) -> None:
         """Take what an observer says."""

@@ -1,5 +1,6 @@
 """An observer says what it saw, once, and opens a ring only when every host of the last is well."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from answerable.kernel.errors import Refused
 from answerable.kernel.merkle import leaf_hash
 from answerable.ledger.store import LedgerUnavailable
+from answerable.observe.files import Compared
 from answerable.observe.look import Place, Sight, Unseen
 from answerable.observe.observer import LOOKS, NotAnObserver, Observer
+from answerable.observe.shipped import CannotRead
 from tests.observe.stage import NEW, OLD, Stage
 
 SOAK = 600
@@ -291,3 +294,66 @@ def test_patch_that_weakens_the_host_is_no_success(stage: Stage) -> None:
     stage.sim.now += 10 * SOAK
     stage.watch(observer)
     assert not stage.sim.state.notices[stage.notice]["advances"]
+
+
+def test_right_version_with_other_files_is_no_success(stage: Stage) -> None:
+    """Attack: a host writes the new version into its database and leaves an old file in place."""
+    stage.done("web1")
+    stage.tampered["web1"] = ("`usr/lib/x/libssl.so.3` of libssl3 has other bytes",)
+    stage.watch(stage.observer())
+    assert [f["kind"] for f in stage.told("finding")] == ["self_report_false", "files_differ"]
+    (seen,) = stage.told("observation")
+    assert seen["result"] == "failed"
+    assert seen["saw"]["differ"] == ["`usr/lib/x/libssl.so.3` of libssl3 has other bytes"]
+    stage.sim.now += 10 * SOAK
+    stage.watch(stage.observer())
+    assert stage.advances() == {}
+
+
+def test_old_file_put_back_after_the_look_is_found_at_the_soak(stage: Stage) -> None:
+    """Attack: a host is looked at, seen well, and then brings the old file back."""
+    observer = stage.observer()
+    stage.done("web1")
+    stage.watch(observer)
+    assert results(stage) == [("web1", "health", "succeeded")]
+    stage.tampered["web1"] = ("`usr/lib/x/libssl.so.3` of libssl3 has other bytes",)
+    stage.sim.now += SOAK
+    stage.watch(observer)
+    assert [f["kind"] for f in stage.told("finding")] == ["files_differ"]
+    assert results(stage)[-1] == ("web1", "health", "failed")
+    assert stage.advances() == {}
+
+
+def test_lie_about_a_part_is_found_before_the_end(stage: Stage) -> None:
+    """Attack: a host says that it upgraded, and never says the last change, to stay unseen."""
+    stage.say("web1", "up")
+    stage.watch(stage.observer(), times=LOOKS)
+    assert [f["kind"] for f in stage.told("finding")] == ["self_report_false"]
+    assert results(stage) == [("web1", "up", "failed")]
+
+
+def test_true_part_is_waited_for(stage: Stage) -> None:
+    """A host that has upgraded and whose service is still down is not spoken of yet."""
+    observer = stage.observer()
+    stage.install("web1", NEW)
+    stage.say("web1", "up")
+    stage.sick["web1"] = "not restarted yet"
+    stage.watch(observer)
+    assert stage.told("observation") == stage.told("finding") == []
+    stage.sick.clear()
+    stage.done("web1")
+    stage.watch(observer)
+    assert results(stage) == [("web1", "health", "succeeded")]
+
+
+def test_package_that_nobody_gives_holds_the_ring(stage: Stage) -> None:
+    """What cannot be compared is no success, and no accusation either."""
+
+    def nothing(_place: Place, _wanted: Mapping[str, str]) -> Compared:
+        raise CannotRead("nobody gives it")
+
+    stage.done("web1")
+    observer = stage.observer(files=nothing)
+    stage.watch(observer)
+    assert observer.trouble == ["`web1`: nobody gives it"]
+    assert stage.told("observation") == stage.told("finding") == []

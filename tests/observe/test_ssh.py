@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import asyncssh
@@ -17,6 +18,7 @@ from answerable.observe.drift import weaker
 from answerable.observe.foot import DISKS, answer, devices
 from answerable.observe.look import Place, Unseen
 from answerable.observe.ways import look, posture
+from tests.observe.packages import unpack
 
 Process = asyncssh.SSHServerProcess[bytes]
 FOOT = """import os, sys, pathlib, answerable.observe.foot as foot
@@ -133,6 +135,18 @@ def test_host_is_seen_through_ssh(host: Host) -> None:
     assert seen.sections["confinement"] == {"kernel/security/lsm": "capability,landlock"}
 
 
+def test_files_are_seen_through_ssh(host: Host) -> None:
+    """The foot hashes what lies there; what should lie there it is never told."""
+    unpack(host.root, "libssl3")
+    found = ssh.files(host.config, ["libssl3"])
+    assert found["libssl3"]["usr/lib/x/libssl.so.3"] == sha256(b"new code").hexdigest()
+    with pytest.raises(Unseen, match="has no list"):
+        ssh.files(host.config, ["gone"])
+    for name in ("a; id", "-o", "../x", "a b"):
+        with pytest.raises(Unseen, match="a name that none has"):
+            ssh.files(host.config, [name])
+
+
 def test_new_listener_is_weaker(host: Host) -> None:
     """What listens after a change and did not before is named."""
     before = ssh.posture(host.config)
@@ -171,6 +185,7 @@ def test_endless_host_is_unseen(host: Host, monkeypatch: pytest.MonkeyPatch) -> 
 OTHER = (
     "", "[]", "{}", "{" * 10_000,
     '{"installed":{},"stale":[1]}', '{"installed":{"a":1},"stale":[]}',
+    '{"openssl":{"etc":1}}', '{"openssl":[]}',
     '{"sections":{"setuid":[]},"unread":[]}', '{"sections":{},"unread":[1]}',
 )  # fmt: skip
 
@@ -179,12 +194,15 @@ OTHER = (
 def test_other_answer_is_unseen(host: Host, said: str) -> None:
     """Whatever a host says that is no answer of a foot, it is unseen and nothing is believed."""
     host.program = said
-    for ask in (ssh.versions, ssh.posture):
+    for ask in (ssh.versions, ssh.posture, lambda config: ssh.files(config, ["openssl"])):
         with pytest.raises(Unseen, match="foot"):
             ask(host.config)
 
 
-@pytest.mark.parametrize("asked", ["", "versions; id", "posture /etc", "--help", "\x1b[2J"])
+@pytest.mark.parametrize(
+    "asked",
+    ["", "versions; id", "posture /etc", "--help", "\x1b[2J", "files", "files ../etc", "files -x"],
+)
 def test_foot_answers_nothing_else(asked: str) -> None:
     """Attack: more is asked of the foot than it gives; no word of it is a path or an option."""
     words, env = [sys.executable, "-m", "answerable.observe.foot"], dict(os.environ)
@@ -207,7 +225,7 @@ def test_own_file_systems_are_the_disks(tmp_path: Path) -> None:
 
 def test_foot_refuses_what_is_no_verb(tmp_path: Path) -> None:
     """The closed set holds within the program as well."""
-    with pytest.raises(Unseen, match="only versions or posture"):
+    with pytest.raises(Unseen, match="only versions, posture, files"):
         answer("shell", tmp_path)
 
 

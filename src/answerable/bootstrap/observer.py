@@ -3,12 +3,15 @@
 Settings of the party:
 
     {"log":"http://log.example","control":"http://control.example","poll":1,
+     "artefacts":["https://packages.example/by-hash"],
      "hosts":{"web1":{"root":"/hosts/web1","kind":"dpkg","health":"http://10.0.0.1:8080/health",
                       "record":"<record text>","enrolment":"<id>","place":0,"path":["<hex>",..]}}}
 
 `kind` is `dpkg` or `python`, or `ssh` with an ssh_config(5) file as `root` that leads to the host's
-foot; `health` may be empty, `poll` is seconds. Hosts may also stand in a file of their own,
-`hosts_file`, a JSON object of the same form, which is read at start.
+foot; `health` may be empty, `poll` is seconds. A package is fetched as `<url>/<sha256>` from each
+of `artefacts`, then from the control plane; its bytes must have that hash, whoever gives them.
+Hosts may also stand in a file of their own, `hosts_file`, a JSON object of the same form, which is
+read at start.
 """
 
 import json
@@ -20,18 +23,19 @@ from typing import Any
 
 import httpx
 
-from answerable.bootstrap.serve import clock, http_client
+from answerable.bootstrap.serve import boot_clock, clock, http_client
 from answerable.config import NotConfigured, Party, read_bytes
 from answerable.kernel.canon import Json, conforms
 from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.verify import Enrolled
 from answerable.keys.store import load_key
 from answerable.ledger.client import HttpSource, submit
+from answerable.observe.artefacts import Artefacts
 from answerable.observe.look import KINDS, Place
 from answerable.observe.memory import Memory
 from answerable.observe.observer import Observer, Ports, Watched
 from answerable.observe.plans import Planned, fetch
-from answerable.observe.ways import look, posture
+from answerable.observe.ways import files, look, posture
 
 SECONDS = 5.0
 """How long a health answer may take, seconds."""
@@ -77,6 +81,8 @@ def make_observer(party: Party, client: httpx.Client, probing: httpx.Client) -> 
         pages = [f"{guard['url'].rstrip('/')}/notices/{leaf}/plan" for guard in guards]
         return fetch(client, [f"{control}/plans/{notice['plan']}", *pages], notice)
 
+    urls = [*map(str, settings.get("artefacts", [])), f"{control}/artefacts"]
+    artefacts = Artefacts(party.directory / "shipped", client, urls, boot_clock)
     ports = Ports(
         authority=HttpSource(client, f"{log}/authority"),
         report=HttpSource(client, f"{log}/report"),
@@ -85,6 +91,7 @@ def make_observer(party: Party, client: httpx.Client, probing: httpx.Client) -> 
         submit=lambda name, entry: submit(client, f"{log}/{name}", [entry]),
         clock=clock,
         posture=posture,
+        files=lambda place, wanted: files(place, wanted, artefacts),
     )
     memory = Memory.load(party.directory / "observer.json")
     signer = load_key(party.key("observer"))

@@ -6,12 +6,13 @@ in `authorized_keys` (sshd(8)) of a user of its own. What may be asked for is on
 sshd hands over as `SSH_ORIGINAL_COMMAND`; anything else ends with 2 and nothing is done. The answer
 is one line of canonical JSON:
 
-    {"installed":{"libssl3":"3.0.22-1~deb12u2"},"stale":["nginx: /usr/lib/.."]}
-    {"sections":{"setuid":{..},..,"listening":{..}},"unread":[..]}
+    versions            {"installed":{"libssl3":"3.0.22-1~deb12u2"},"stale":["nginx: /usr/lib/.."]}
+    posture             {"sections":{"setuid":{..},..,"listening":{..}},"unread":[..]}
+    files libssl3 ..    {"libssl3":{"usr/lib/x/libssl.so.3":"<sha256>",..},..}
 
 It writes nothing, starts nothing, opens no socket and takes no path, pattern or option from who
-asks. Standard library and `observe/` only, nothing of the agent that acts. What its user may not
-read is in `unread`.
+asks, only names of packages (files.py). Standard library and `observe/` only, nothing of the agent
+that acts. What its user may not read is in `unread`.
 """
 
 import os
@@ -19,16 +20,21 @@ import sys
 from pathlib import Path
 
 from answerable.kernel.canon import encode
+from answerable.observe.files import NAME, NAMES, debian
 from answerable.observe.look import Unseen, dpkg
 from answerable.observe.posture import Posture, posture
 from answerable.observe.runtime import running, stale
 
-ASKED = ("versions", "posture")
+ASKED = ("versions", "posture", "files")
 DISKS = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "overlay", "zfs", "f2fs", "jfs", "tmpfs"}
 )
 """File systems (mountinfo's names) on which a host's own files lie."""
 _MOUNT, _TYPE = 4, 0
+
+
+class NotAsked(Unseen):
+    """Something was asked for that is none of `ASKED`."""
 
 
 def devices(mounts: str, root: Path) -> frozenset[int]:
@@ -52,7 +58,8 @@ def answer(asked: str, root: Path) -> str:
     """Give what is asked for, as one line.
 
     Raises:
-        Unseen: if it is none of `ASKED`, or cannot be looked at.
+        NotAsked: if it is none of `ASKED`.
+        Unseen: if it cannot be looked at.
     """
     proc = root / "proc"
     if asked == "versions":
@@ -62,7 +69,10 @@ def answer(asked: str, root: Path) -> str:
         disk, runs = posture(root, devices(mounts, root)), running(proc, root / "sys")
         whole = Posture(disk.sections | runs.sections, sorted([*disk.unread, *runs.unread]))
         return encode({"sections": whole.sections, "unread": whole.unread})
-    raise Unseen(f"asked for `{asked[:40]!a}`: only {' or '.join(ASKED)} can be asked for")
+    word, *names = asked.split(" ")
+    if word == "files" and 0 < len(names) <= NAMES and all(map(NAME.fullmatch, names)):
+        return encode(debian(root, names))
+    raise NotAsked(f"asked for `{asked[:40]!a}`: only {', '.join(ASKED)} can be asked for")
 
 
 def main() -> None:
@@ -72,7 +82,7 @@ def main() -> None:
         text = answer(asked, Path("/"))
     except (Unseen, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(1 if asked in ASKED else 2)
+        sys.exit(2 if isinstance(error, NotAsked) else 1)
     sys.stdout.write(f"{text}\n")
 
 

@@ -89,6 +89,23 @@ def python(root: Path) -> dict[str, str]:
     return found
 
 
+def of_project(root: Path, name: str) -> Path:
+    """Give the `dist-info` of a project.
+
+    Raises:
+        Unseen: if it is not there, or there twice.
+    """
+    found = [file.parent for file in _metadata(root) if _project(file.parent.name) == name]
+    if len(found) != 1:
+        raise Unseen(f"`{root}` has `{name}` {len(found)} times")
+    return found[0]
+
+
+def _project(folder: str) -> str:
+    """Give the project of a `<name>-<version>.dist-info`, as PEP 503 normalises it."""
+    return re.sub(r"[-_.]+", "-", folder.partition("-")[0]).lower()
+
+
 def _metadata(root: Path) -> Iterator[Path]:
     try:
         yield from sorted(root.glob("lib/python3.*/site-packages/*.dist-info/METADATA"))

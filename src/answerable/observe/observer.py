@@ -2,9 +2,11 @@
 
 Each `look_around` follows both logs and then, order by order of every plan that was noticed:
 
-1. A host says that its order is done, or undone, and it is so: `observation`, succeeded.
-2. A host says so, and in `LOOKS` looks in a row it is not so: `observation`, failed, and `finding`
-   `self_report_false`.
+1. A host says that its order is done, or undone, and it is so: versions, every file as the packages
+   ship it, the service: `observation`, succeeded.
+2. A host says so, or that a part is done, and in `LOOKS` looks in a row it is not so:
+   `observation`, failed, and `finding` `self_report_false`; also `files_differ` if the versions are
+   right and the files are others, now or at the end of the soak.
 3. A host says that a change failed, and it is so: `observation`, failed, and `failure` in the
    authority log, which an undo needs. If it is not so in `LOOKS` looks: `finding`
    `failure_not_seen`, and nothing else; a made-up failure rolls nothing back.
@@ -21,6 +23,9 @@ Each `look_around` follows both logs and then, order by order of every plan that
 7. A host that is as it says, on which programs still use what was replaced: also `finding`
    `not_effective`. It holds nothing back, since some such programs go on until a reboot.
 
+8. A package that neither this observer can fetch nor anybody gives was not compared: nothing is
+   said, and the ring waits.
+
 Nothing is said twice: what was said is read from the logs themselves, so the observer may be killed
 anywhere. An observer only says what it saw; that f+1 of them must agree, and what follows from it,
 is for hosts and people.
@@ -29,9 +34,10 @@ Left out: decoys, drills, audit agents.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from answerable.kernel.canon import Json, encode
 from answerable.kernel.charter import Signatory
@@ -44,15 +50,19 @@ from answerable.ledger.client import Source
 from answerable.ledger.enrolments import host_key
 from answerable.observe.baseline import Baselines
 from answerable.observe.drift import sentence
+from answerable.observe.files import Compared
 from answerable.observe.follow import Authority, Record, Reports
 from answerable.observe.judge import Due, Said, Verdict, due, judge
 from answerable.observe.look import Place, Sight, Unseen
 from answerable.observe.memory import Memory
 from answerable.observe.plans import Planned
 from answerable.observe.posture import Posture
+from answerable.observe.shipped import CannotRead
 
 LOOKS = 3
 """Looks in a row that must contradict a host before it is said."""
+WORKERS = 8
+"""How many hosts are looked at at once, so that those which do not answer hold nobody up."""
 CITED = 500
 """Most reports that an `advance` cites; a larger ring is cited by its first ones."""
 
@@ -74,7 +84,8 @@ class Ports:
 
     `plans`: (notice's leaf hash, its body) -> orders. `look`: raises `Unseen`. `submit`: (log,
     entry), raises `Refused` or `Unavailable`. `clock`: POSIX seconds. `posture`: of a host's disk,
-    None for an environment that has none; raises `Unseen`.
+    None for an environment that has none; raises `Unseen`. `files`: (host, package -> SHA-256),
+    raises `Unseen` or `CannotRead`.
     """
 
     authority: Source
@@ -84,6 +95,11 @@ class Ports:
     submit: Callable[[str, bytes], Any]
     clock: Callable[[], int]
     posture: Callable[[Place], Posture | None]
+    files: Callable[[Place, Mapping[str, str]], Compared]
+
+
+Looked = Verdict | Unseen | CannotRead
+"""What came of one look."""
 
 
 class _Subject(NamedTuple):
@@ -97,6 +113,16 @@ class _Subject(NamedTuple):
     @property
     def key(self) -> tuple[str, str]:
         return (self.notice, self.planned.digest)
+
+
+One = TypeVar("One")
+Answer = TypeVar("Answer")
+
+
+def together(ask: Callable[[One], Answer], of: Sequence[One]) -> list[Answer]:
+    """Ask about several at once; give the answers in their order."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(ask, of))
 
 
 class Observer:
@@ -143,20 +169,26 @@ class Observer:
         self._remembered = None
         for record in records:
             self._take(record)
-        for notice in list(self.authority.state.notices):
-            subjects = self._subjects(notice)
-            for subject in subjects:
-                self._watch(subject)
-            self._rings(notice, subjects, seen)
+        subjects = {notice: self._subjects(notice) for notice in self.authority.state.notices}
+        due = [row for each in subjects.values() for one in each for row in self._due(one)]
+        looked = self._look([(subject.host, claim) for subject, claim in due])
+        for (subject, claim), verdict in zip(due, looked, strict=True):
+            self._take_in(subject, claim, verdict)
+        for notice, each in subjects.items():
+            self._rings(notice, each, seen)
         self._remember(head)
 
     def _meet(self) -> None:
         """Take the posture of every host that this observer has not looked at before."""
-        for name, watched in self._hosts.items():
+
+        def first(name: str) -> str:
             try:
-                self._baselines.first(name, watched.place)
+                self._baselines.first(name, self._hosts[name].place)
             except Unseen as error:
-                self.trouble.append(f"`{name}`: {error}")
+                return f"`{name}`: {error}"
+            return ""
+
+        self.trouble += filter(None, together(first, list(self._hosts)))
 
     def _keys(self) -> dict[Key, Signatory]:
         """Give the keys of watched hosts whose enrolment stands in the log."""
@@ -203,22 +235,26 @@ class Observer:
 
     # --- one host ---------------------------------------------------------------------------------
 
-    def _watch(self, subject: _Subject) -> None:
+    def _due(self, subject: _Subject) -> list[tuple[_Subject, Due]]:
         claim = due(subject.planned.order, self._said.get(subject.key, {}))
         if claim is None or subject.host not in self._hosts or self._settled(subject, claim):
-            return
-        verdict = self._look(subject.host, claim)
+            return []
+        return [(subject, claim)]
+
+    def _take_in(self, subject: _Subject, claim: Due, verdict: Looked) -> None:
         key = (*subject.key, claim.claim)
-        if verdict is None or not verdict.agrees:
+        if isinstance(verdict, CannotRead):
+            return
+        if isinstance(verdict, Unseen) or not verdict.agrees:
             self._doubts[key] = self._doubts.get(key, 0) + 1
             if self._doubts[key] >= LOOKS:
                 self._contradict(subject, claim, verdict)
             return
         self._doubts.pop(key, None)
         if claim.claim == "failed":
-            self._fail(subject, claim, verdict.cause, verdict.detail)
-        elif (weakened := self._weakened(subject)) is not None:
-            self._conclude(subject, claim, weakened, verdict.stale)
+            self._fail(subject, claim, verdict.cause, verdict)
+        elif claim.claim != "partly" and (weakened := self._weakened(subject)) is not None:
+            self._conclude(subject, claim, weakened, verdict)
 
     def _weakened(self, subject: _Subject) -> str | None:
         """Say how the host's posture is weaker; None if it cannot be looked at now."""
@@ -232,14 +268,15 @@ class Observer:
             self.trouble.append(f"`{subject.host}`: {error}")
             return None
 
-    def _conclude(self, subject: _Subject, claim: Due, weakened: str, stale: Sequence[str]) -> None:
-        if stale:
-            self._find("not_effective", subject, claim, sentence(stale))
+    def _conclude(self, subject: _Subject, claim: Due, weakened: str, verdict: Verdict) -> None:
+        if verdict.stale:
+            self._find("not_effective", subject, claim, sentence(verdict.stale))
         if weakened:
-            self._observe(subject, claim.change, "failed", {"detail": f"posture: {weakened}"})
+            saw = verdict.saw | {"detail": f"posture: {weakened}"}
+            self._observe(subject, claim.change, "failed", saw)
             self._find("posture_weakened", subject, claim, weakened)
         else:
-            self._observe(subject, claim.change, "succeeded", {"versions": dict(claim.expected)})
+            self._observe(subject, claim.change, "succeeded", verdict.saw)
         # Only now: who is killed before it was said must find it again.
         self._baselines.keep(subject.host)
 
@@ -252,27 +289,45 @@ class Observer:
         said = named.get(subject.host, {}).get(claim.change, {}).get(self.name)
         return bool(said) or self._finding("failure_not_seen", subject, claim) in self._findings
 
-    def _look(self, host: str, claim: Due) -> Verdict | None:
-        try:
-            return judge(claim, self._ports.look(self._hosts[host].place))
-        except Unseen as error:
-            self.trouble.append(f"`{host}`: {error}")
-            return None
+    def _look(self, claims: Sequence[tuple[str, Due]]) -> list[Looked]:
+        """Look at hosts, several at once."""
 
-    def _contradict(self, subject: _Subject, claim: Due, verdict: Verdict | None) -> None:
-        if verdict is None:
+        def look(one: tuple[str, Due]) -> Looked:
+            (host, claim), ports = one, self._ports
+            place = self._hosts[host].place
+            try:
+                sight = ports.look(place)
+                verdict = judge(claim, sight)
+                if verdict.well and claim.artefacts:
+                    return judge(claim, sight, ports.files(place, claim.artefacts))
+            except (Unseen, CannotRead) as error:
+                return error
+            return verdict
+
+        found = together(look, claims)
+        for (host, _), one in zip(claims, found, strict=True):
+            if not isinstance(one, Verdict):
+                self.trouble.append(f"`{host}`: {one}")
+        return found
+
+    def _contradict(self, subject: _Subject, claim: Due, verdict: Verdict | Unseen) -> None:
+        if isinstance(verdict, Unseen):
             self._observe(subject, claim.change, "unreachable", {})
             if claim.claim == "failed":
-                self._fail(subject, claim, "unreachable", "")
+                self._fail(subject, claim, "unreachable", None)
         elif claim.claim == "failed":
             self._find("failure_not_seen", subject, claim, "versions and service are as planned")
         else:
-            self._observe(subject, claim.change, "failed", {"detail": verdict.detail})
+            saw = verdict.saw | {"detail": verdict.detail}
+            self._observe(subject, claim.change, "failed", saw)
             self._find("self_report_false", subject, claim, verdict.detail)
+            if verdict.cause == "files":
+                self._find("files_differ", subject, claim, verdict.detail)
 
-    def _fail(self, subject: _Subject, claim: Due, cause: str, detail: str) -> None:
-        if cause != "unreachable":
-            self._observe(subject, claim.change, "failed", {"detail": detail})
+    def _fail(self, subject: _Subject, claim: Due, cause: str, verdict: Verdict | None) -> None:
+        if verdict:
+            saw = verdict.saw | {"detail": verdict.detail}
+            self._observe(subject, claim.change, "failed", saw)
         notice, order = subject.key
         self._say("authority", "failure", (*subject.key, claim.change), {
             "notice": notice, "order": order, "change": claim.change, "host": subject.host,
@@ -332,17 +387,22 @@ class Observer:
 
     def _still_well(self, members: Sequence[_Subject]) -> bool:
         """Look at a ring again at the end of its soak."""
-        good = True
-        for subject in members:
-            claim = self._claim(subject)
-            verdict, key = self._look(subject.host, claim), (*subject.key, "soak")
-            if verdict and verdict.well:
+        good, claims = True, [self._claim(one) for one in members]
+        looked = self._look([(one.host, c) for one, c in zip(members, claims, strict=True)])
+        for subject, claim, verdict in zip(members, claims, looked, strict=True):
+            key = (*subject.key, "soak")
+            if isinstance(verdict, Verdict) and verdict.well:
                 self._doubts.pop(key, None)
                 continue
-            good, self._doubts[key] = False, self._doubts.get(key, 0) + 1
+            good = False
+            if isinstance(verdict, CannotRead):
+                continue
+            self._doubts[key] = self._doubts.get(key, 0) + 1
             if self._doubts[key] >= LOOKS:
-                detail = verdict.detail if verdict else "cannot be looked at"
+                detail = verdict.detail if isinstance(verdict, Verdict) else "cannot be looked at"
                 self._observe(subject, claim.change, "failed", {"detail": f"at soak: {detail}"})
+                if isinstance(verdict, Verdict) and verdict.cause == "files":
+                    self._find("files_differ", subject, claim, detail)
         return good
 
     # --- saying and remembering -------------------------------------------------------------------

@@ -69,6 +69,7 @@ WATCHED = {
     "firewall": ("etc/nftables.conf", "etc/nftables/", "etc/iptables/", "etc/ufw/"),
     "lsm": ("etc/selinux/config", "etc/apparmor.d/", "etc/apparmor/"),
     "shells": ("etc/profile", "etc/profile.d/", "etc/bash.bashrc", "etc/shells"),
+    "diversions": ("var/lib/dpkg/diversions", "var/lib/dpkg/statoverride"),
 }  # fmt: skip
 """Section -> plain files, and folders with a `/` behind."""
 SECTIONS = ("accounts", "setuid", "capabilities", "authorized_keys", *WATCHED)
@@ -127,7 +128,7 @@ def posture(root: Path, devices: Collection[int] = ()) -> Posture:
 
 def _walk(root: Path, own: set[int], found: Posture) -> Iterator[_Entry]:
     def unread(error: OSError) -> None:
-        found.unread.append(_shown(os.path.relpath(error.filename or root, root)))
+        found.unread.append(shown(os.path.relpath(error.filename or root, root)))
 
     for top, folders, files, folder in os.fwalk(root, onerror=unread):
         below = os.path.relpath(top, root)
@@ -139,10 +140,10 @@ def _walk(root: Path, own: set[int], found: Posture) -> Iterator[_Entry]:
             try:
                 about = os.stat(name, dir_fd=folder, follow_symlinks=False)
             except OSError:
-                found.unread.append(_shown(f"{prefix}{name}"))
+                found.unread.append(shown(f"{prefix}{name}"))
                 continue
             if not stat.S_ISDIR(about.st_mode):
-                yield _Entry(_shown(f"{prefix}{name}"), name, folder, section, about)
+                yield _Entry(shown(f"{prefix}{name}"), name, folder, section, about)
             elif about.st_dev in own:
                 kept.append(name)
         folders[:] = kept
@@ -163,8 +164,8 @@ def _take(entry: _Entry, found: Posture) -> None:
         sections[section][path] = what
 
 
-def _shown(path: str) -> str:
-    # No two names may look the same, or one could hide behind the other.
+def shown(path: str) -> str:
+    """Spell a path so that no two look the same, or one could hide behind the other."""
     if path.isprintable() and "\\" not in path:
         return path
     raw = path.encode(errors="surrogateescape").decode("latin-1")
@@ -183,7 +184,7 @@ def _owned(about: os.stat_result) -> str:
 
 def _what(entry: _Entry, found: Posture) -> str:
     if stat.S_ISLNK(entry.stat.st_mode):
-        return f"-> {_shown(os.readlink(entry.name, dir_fd=entry.folder))}"
+        return f"-> {shown(os.readlink(entry.name, dir_fd=entry.folder))}"
     if not stat.S_ISREG(entry.stat.st_mode):
         return f"{_owned(entry.stat)} no plain file"
     data = _read(entry, found)

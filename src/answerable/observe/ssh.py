@@ -11,11 +11,13 @@ Left out: a connection that is kept (ControlMaster may stand in the file).
 
 import shutil
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from threading import Timer
 
 from answerable.kernel.canon import Json, conforms, decode
 from answerable.kernel.errors import Refused
+from answerable.observe.files import NAME, Table
 from answerable.observe.look import Unseen
 from answerable.observe.posture import Posture
 
@@ -38,7 +40,7 @@ def ask(config: Path, asked: str, seconds: float = SECONDS) -> Json:
 
     Args:
         config: the ssh_config(5) file that leads to it.
-        asked: one of `foot.ASKED`.
+        asked: one of `foot.ASKED`; `files` with names behind it.
 
     Raises:
         Unseen: if it does not answer in time, or something else than it should.
@@ -87,6 +89,18 @@ def posture(config: Path) -> Posture:
     if not sound or not all(isinstance(path, str) for path in found["unread"]):
         raise Unseen(f"`{config}`: the host's foot answers something else than a posture")
     return Posture(found["sections"], found["unread"])
+
+
+def files(config: Path, names: Collection[str]) -> Table:
+    """Give the files of packages as they lie on a host; raises as `ask`."""
+    # Words of a command that another program takes apart: nothing but names may be among them.
+    if not all(map(NAME.fullmatch, names)):
+        raise Unseen(f"`{config}`: a package with a name that none has")
+    found = ask(config, f"files {' '.join(sorted(names))}")
+    same = isinstance(found, dict) and found.keys() == set(names)
+    if not same or not all(map(_table, found.values())):
+        raise Unseen(f"`{config}`: the host's foot answers something else than files")
+    return dict(found)
 
 
 def _table(value: Json) -> bool:

@@ -3,9 +3,13 @@
 A service answers if its URL gives status 200 within the client's time.
 """
 
+from collections.abc import Mapping
+
 import httpx
 
 from answerable.observe import ssh
+from answerable.observe.artefacts import Artefacts
+from answerable.observe.files import Compared, compare, debian, environment
 from answerable.observe.look import KINDS, Place, Sight, dpkg, python
 from answerable.observe.posture import Posture
 from answerable.observe.posture import posture as of_disk
@@ -37,6 +41,22 @@ def posture(place: Place) -> Posture | None:
     if place.kind == "python":
         return None
     return ssh.posture(place.root) if place.kind == "ssh" else of_disk(place.root)
+
+
+def files(place: Place, wanted: Mapping[str, str], artefacts: Artefacts) -> Compared:
+    """Compare packages' files on a host with what the packages ship.
+
+    Args:
+        wanted: package -> SHA-256 of the artefact that it should be.
+
+    Raises:
+        Unseen: if the host cannot be looked at.
+        CannotRead: if a package cannot be had or read, so that nothing was compared.
+    """
+    shipped = artefacts.shipped(wanted)
+    if place.kind == "ssh":
+        return compare(shipped, ssh.files(place.root, wanted))
+    return compare(shipped, (debian if place.kind == "dpkg" else environment)(place.root, wanted))
 
 
 def probe(client: httpx.Client, url: str) -> str:

@@ -1,0 +1,109 @@
+"""What packages ship, by their SHA-256: fetched by the observer itself, read once, kept as a table.
+
+    <folder>/<sha256>.json   {"conffiles":["etc/x.conf"],"files":{"usr/bin/x":"<sha256>",..}}
+
+Rules: the hash stands in an order that was noticed, so it does not matter who serves the bytes;
+those of another hash are nobody's. A table is written whole once its package was read to the end;
+one that is damaged is made anew. A package that nobody gives, or that cannot be read, is
+`CannotRead`, never an empty table: nothing was compared then.
+
+Left out: asking a package index by name.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from answerable.kernel.canon import conforms, decode, encode
+from answerable.kernel.errors import Refused
+from answerable.observe.files import Shipped
+from answerable.observe.memory import write
+from answerable.observe.shipped import PACKAGE, CannotRead, read
+
+TABLE = 64 << 20
+"""Largest table that is read, bytes."""
+SECONDS = 120.0
+"""How long one package may take to come, seconds."""
+KEPT = 5_000
+"""Most tables that are kept; the oldest go first."""
+_SHAPE = {"conffiles": ["text"], "files": "any"}
+_PLAIN = {"accept-encoding": "identity"}
+
+
+class Artefacts:
+    """Tables of packages.
+
+    Args:
+        folder: where they are kept.
+        urls: `<url>/<sha256>` is asked for a package, in this order.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, folder: Path, client: httpx.Client, urls: Sequence[str], clock: Callable[[], float]
+    ) -> None:
+        self._folder, self._client, self._clock = folder, client, clock
+        self._urls = [url.rstrip("/") for url in urls]
+
+    def shipped(self, wanted: Mapping[str, str]) -> dict[str, Shipped]:
+        """Give what packages ship; `wanted` is name -> SHA-256 in hex.
+
+        Raises:
+            CannotRead: if one cannot be had or read.
+        """
+        return {name: self._one(digest) for name, digest in wanted.items()}
+
+    def _one(self, digest: str) -> Shipped:
+        place = self._folder / f"{digest}.json"
+        try:
+            with place.open("rb") as file:
+                found = decode(file.read(TABLE + 1), TABLE)
+            if conforms(found, _SHAPE) and isinstance(found["files"], dict):
+                return Shipped(found["files"], frozenset(found["conffiles"]))
+        except (OSError, Refused):
+            pass
+        made = self._fetch(digest)
+        table = {"conffiles": sorted(made.conffiles), "files": dict(made.files)}
+        write(place, encode(table).encode())
+        for old in sorted(self._folder.glob("*.json"), key=_age)[:-KEPT]:
+            old.unlink(missing_ok=True)
+        return made
+
+    def _fetch(self, digest: str) -> Shipped:
+        why = "nobody to ask"
+        for url in self._urls:
+            with tempfile.TemporaryFile() as copy:
+                try:
+                    same = self._copy(f"{url}/{digest}", copy) == digest
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
+                    why = f"`{url}` does not give it: {type(error).__name__}"
+                    continue
+                if same:
+                    copy.seek(0)
+                    return read(copy)
+                why = f"`{url}` gives other bytes, or too slowly"
+        raise CannotRead(f"the package `{digest}` cannot be had; {why}")
+
+    def _copy(self, url: str, copy: BinaryIO) -> str:
+        """Fetch into a file; give the SHA-256 of what came within the limits."""
+        seen, size, end = sha256(), 0, self._clock() + SECONDS
+        with self._client.stream("GET", url, headers=_PLAIN) as answer:
+            answer.raise_for_status()
+            for piece in answer.iter_raw():
+                size += len(piece)
+                if size > PACKAGE or self._clock() > end:
+                    return ""
+                seen.update(piece)
+                copy.write(piece)
+        return seen.hexdigest()
+
+
+def _age(place: Path) -> float:
+    try:
+        return place.stat().st_mtime
+    except OSError:
+        return 0.0

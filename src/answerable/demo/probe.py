@@ -66,6 +66,7 @@ TRIALS = {
     "uids": ("setpriv", "--reuid=64000", "--regid=64000", "--clear-groups", "true"),
     "mmdebstrap": ("mmdebstrap", "--version"),
     "apt": ("apt-get", "--version"),
+    "rpmbuild": ("rpmbuild", "--version"),
     "ssh-keygen": ("ssh-keygen", "-Y", "find-principals", "-s", "/dev/null", "-f", "/dev/null"),
 }
 """Every ability by name, and the command whose success proves it."""

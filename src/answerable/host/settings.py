@@ -6,8 +6,9 @@
      "services":{"kind":"systemd"},
      "guards":{"g1":"https://g1.example"},"poll":5,"retry":60,"inventory":900,"zones":["web"]}
 
-`driver` is also `{"kind":"venv","path":"/srv/app"}`; apt takes `"transaction":{"allow":[..]}`,
-which makes each change an effect-verified transaction (docs/spec/effects.md). `services`
+`driver` is also `{"kind":"venv","path":"/srv/app"}`, or of kind `rpm` with an `ecosystem` like
+`rocky:9`; apt takes, and rpm needs, `"transaction":{"allow":[..]}`, which makes each change an
+effect-verified transaction (docs/spec/effects.md). `services`
 also `initd`, or `{"kind":"pidfile","units":{"app":["/srv/app/bin/serve"]}}`. `guards` holds
 addresses that differ from the charter's, `zones` what the host adds to its record. `poll`: seconds
 between two looks at the control plane; `retry`: seconds after which what was refused is asked
@@ -123,13 +124,17 @@ def make_driver(settings: Settings, state: Path) -> Driver | None:
             from answerable.host.apt import AptDriver  # noqa: PLC0415
 
             return AptDriver(state, hidden=(state.parent,), **given)
+        if kind == "rpm":
+            from answerable.host.rpm import RpmDriver  # noqa: PLC0415
+
+            return RpmDriver(state, hidden=(state.parent,), **given)
         if kind == "venv":
             from answerable.host.venv import VenvDriver  # noqa: PLC0415
 
             return VenvDriver(Path(given.pop("path")), state, **given)
     except (TypeError, KeyError) as error:
         raise HomeUnavailable(f"the driver `{kind}` has other settings: {error}") from error
-    raise HomeUnavailable(f"`{kind}` is no package driver; it is `apt` or `venv`")
+    raise HomeUnavailable(f"`{kind}` is no package driver; it is `apt`, `rpm` or `venv`")
 
 
 def make_services(settings: Settings, state: Path, sleep: Callable[[float], None]) -> Services:

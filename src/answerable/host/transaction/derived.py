@@ -9,6 +9,7 @@ script can neither slip something into such a file nor keep it back.
 | `ldconfig` | the dynamic loader's cache |
 | `py_compile` | byte code beside Python's sources |
 | `update-mime-database` and others | desktop caches, each below one folder |
+| `rpm` | its own database, from the host's and the named packages, without a script |
 
 Caches that every tool can make again at any time are not committed at all (`discarded`), and
 neither are logs. Left out: everything else that packages compute, which a person must look at.
@@ -20,6 +21,11 @@ from dataclasses import dataclass
 
 ARGUMENTS = "{packages}"
 """Stands in a tool's argv for the files of the packages, as the copy sees them."""
+
+
+JUST_DATABASE = ("--upgrade", "--justdb", "--noscripts", "--notriggers", "--noplugins",
+                 "--oldpackage", "--nodeps")  # fmt: skip
+"""Words with which rpm writes packages into its database and does nothing else."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,14 @@ TOOLS = (
           "update"),
     _tool("journalctl", r"/var/lib/systemd/catalog/database", "/usr/bin/journalctl",
           "--update-catalog"),
+    *(_tool("rpm", rf"{folder}/rpmdb\.sqlite", "/usr/bin/rpm", f"--dbpath={folder}", *JUST_DATABASE,
+            "--", ARGUMENTS) for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm")),
 )  # fmt: skip
 _DISCARDED = re.compile(
     r"/var/(log|cache)/.*|/(tmp|run|var/tmp|var/run)/.*"
     r"|/var/lib/apt/(extended_states|periodic/.*|lists/.*)|/var/lib/dpkg/(status|diversions|"
     r"statoverride)-old|/var/lib/dpkg/(lock|lock-frontend|available|triggers/Lock|triggers/Unincorp)"
+    r"|(/var/lib|/usr/lib/sysimage)/rpm/(\.rpm\.lock|rpmdb\.sqlite-(shm|wal))|/var/lib/dnf/.*"
     r"|/var/lib/dpkg/info/format|/var/lib/dpkg/updates/.*|/var/lib/ucf/cache/.*"
     r"|/root/\.(cache|python_history)/?.*|/var/lib/man-db/.*"
 )

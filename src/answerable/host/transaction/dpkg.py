@@ -1,7 +1,6 @@
 """The Debian family: .debs, and dpkg's database with diversions and overrides (`family.Family`)."""
 
 import fcntl
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from answerable.host.driver import Locked
 from answerable.host.transaction import database
 from answerable.host.transaction.deb import Deb, read_deb
 from answerable.host.transaction.effects import Change
-from answerable.host.transaction.family import Taken
+from answerable.host.transaction.family import Folders, Taken
 from answerable.host.transaction.journal import Merge
 
 _LOCKS = ("lock-frontend", "lock")
@@ -56,7 +55,7 @@ class Host:
     saved = ()
 
     def __init__(self, root: Path, debs: Sequence[Deb]) -> None:
-        self._root, self._debs, self._folders = root, debs, dict[str, str]()
+        self._root, self._debs, self._folders = root, debs, Folders(root)
         self._keyed = {f"{d.name}:{d.fields.get('Architecture', '')}": d for d in debs}
         self._diverted = _diversions(self._lines("diversions"))
         rows = (line.split(" ", 3) for line in self._lines("statoverride"))
@@ -66,12 +65,7 @@ class Host:
         """See the port; diversions and linked folders are followed."""
         to, by = self._diverted.get(path, ("", ""))
         path = to if to and by != package else path
-        folder, _, name = path.rpartition("/")
-        if folder not in self._folders:
-            real = os.path.realpath(self._root / folder.lstrip("/"))
-            inside = os.path.relpath(real, os.path.realpath(self._root))
-            self._folders[folder] = "" if inside == "." else f"/{inside}"
-        return f"{self._folders[folder]}/{name}"
+        return self._folders.real(path)
 
     def override(self, path: str) -> tuple[str, str, int] | None:
         """See the port."""

@@ -8,6 +8,7 @@ Rules:
 Adapters: `dpkg.py`, `rpm.py`.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -35,6 +36,26 @@ class Shipped:
     md5: str = ""
     target: str = ""
     attributes: tuple[tuple[str, str], ...] | None = None
+
+
+class Folders:
+    """Where paths lie on a host whose folders may be links (`/bin` to `usr/bin`).
+
+    Args:
+        root: the host's root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._known = root, dict[str, str]()
+
+    def real(self, path: str) -> str:
+        """Give a path with every link followed but, perhaps, the last part."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._known:
+            found = os.path.realpath(self._root / folder.lstrip("/"))
+            inside = os.path.relpath(found, os.path.realpath(self._root))
+            self._known[folder] = "" if inside == "." else f"/{inside}"
+        return f"{self._known[folder]}/{name}"
 
 
 class Shipment(Protocol):

@@ -40,7 +40,7 @@ from answerable.feeds.osv import Osv
 from answerable.feeds.publication import Publication
 from answerable.feeds.source import Unusable
 from answerable.feeds.updateinfo import Updateinfo
-from answerable.host import apt, shelf, venv
+from answerable.host import apt, shelf, stale, venv
 from answerable.host import enrol as host_enrol
 from answerable.host.client import HttpUnavailable
 from answerable.host.clone import read_job
@@ -487,6 +487,8 @@ INVENTORIES = [
     Target("image", _image, [images.saved(images.tar(*DEBIAN))], (Unreadable,)),
     Target("inventory, signed", _bytes(test_signed.opened), [test_signed.GOOD]),
 ]
+MAPS = b"7f00-7f01 r-xp 00000000 00:2a 4711   /usr/lib/libcrypto.so.3 (deleted)\n7f02-7f03 r--p"
+CGROUP = b"1:name=systemd:/system.slice/nginx.service\n0::/system.slice/nginx.service\n"
 HOSTS = [
     Target("bundle list", _listed, [seeds.LISTED_BUNDLES], (HttpUnavailable,)),
     Target("settings", _settings, _json(seeds.SETTINGS), (HomeUnavailable, ServiceFailed)),
@@ -508,6 +510,8 @@ HOSTS = [
     Target("status, rehearsed", _bytes(_status), [NEW_STATUS], ()),
     Target("job of a clone", _bytes(read_job), [encode(CLONE_JOB).encode()]),
     Target("wheel", _wheel, [seeds.wheel()], (ArtefactDiffers,)),
+    Target("mapped files", _texts(stale.replaced), [MAPS], ()),
+    Target("cgroup", _texts(stale.unit_of), [CGROUP], ()),
     Target("METADATA", _texts(venv.read_metadata), [seeds.METADATA], ()),
 ]
 OTHERS = [

@@ -139,6 +139,37 @@ def test_a_change_that_waits_for_a_reboot_is_not_called_success() -> None:
     assert outcome.state == "reboot_required"
 
 
+def test_a_reboot_that_was_done_is_no_longer_required() -> None:
+    """The upgrade said that it needs one, a later change of the same order was it."""
+    order = replace(CANARY, changes=("up", "boot"))
+    one = facts(
+        rings=((order,),), published={CANARY.host: 1000}, observations=(saw(CANARY),),
+        reports=(
+            Report(CANARY.host, "up", "succeeded", "reboot_required", 1),
+            Report(CANARY.host, "boot", "succeeded", "rebooted", 2),
+        ),
+    )  # fmt: skip
+    outcome = decide(one, 1000, PACE).outcome
+    assert outcome is not None
+    assert outcome.state == "succeeded"
+
+
+def test_a_host_that_does_not_come_back_stops_its_ring() -> None:
+    """It said what it did before its reboot and nothing since: no later ring, and it is named."""
+    order = replace(CANARY, changes=("up", "boot", "health"))
+    later = tuple(one for ring in RINGS[1:] for one in ring)
+    lost = facts(
+        rings=((order,), later), published={CANARY.host: 1000},
+        reports=(Report(CANARY.host, "up", "succeeded", "reboot_required", 1),),
+    )  # fmt: skip
+    early = decide(lost, 1000 + PACE.patience, PACE)
+    assert early.acts == ()
+    decision = decide(lost, 1001 + PACE.patience, PACE)
+    assert decision.acts == ()
+    assert decision.why.startswith(f"not heard of since it began: {CANARY.host}; ")
+    assert "waiting for the advance of ring 1" in decision.why
+
+
 @pytest.mark.parametrize("word", ["vetoed", "halted", "withdrawn"])
 def test_a_stop_takes_back_what_no_host_has_begun(word: str) -> None:
     """Veto, halt, withdrawal: no further bundle, running hosts finish, the outcome is `vetoed`."""

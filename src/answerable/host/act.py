@@ -4,9 +4,9 @@
 |---|---|
 | `snapshot` | the versions installed now are written down; what an undo needs is here by then |
 | `upgrade`, `undo` | exactly the named packages, through the package driver |
-| `restart` | one unit, by the host's service tool |
+| `restart` | one unit, by the host's service tool, if it is in need of it (restarts.py) |
 | `health` | one check of the host's own settings, until it passes or its time is over |
-| `reboot` | nothing: this agent cannot, and says so before anything is begun |
+| `reboot` | this host, once (reboot.py): `leave`, and later `back` tells how it ended |
 
 Rules:
 * `prepare` brings artefacts here and lets the package tool preview; it changes nothing, and is
@@ -35,7 +35,9 @@ from answerable.host.driver import (
     TransactionDiffers,
 )
 from answerable.host.files import write_file
+from answerable.host.reboot import REQUIRED, Machine, only_health_after
 from answerable.host.report import Ended
+from answerable.host.restarts import ineffective, restart_in_need
 from answerable.host.service import Check, Services, health, try_once
 from answerable.kernel.canon import Json, encode
 
@@ -60,7 +62,7 @@ class Tools(NamedTuple):
     """What acts on this host: package driver, service tool, checks by name.
 
     `competing` gives why no upgrade may begin, nothing if it may (competing.py); `ask` tries a
-    health check once.
+    health check once; `machine` reboots.
     """
 
     driver: Driver | None
@@ -68,6 +70,7 @@ class Tools(NamedTuple):
     checks: Mapping[str, Check]
     competing: Callable[[], str] = str
     ask: Callable[[Check], str] = try_once
+    machine: Machine | None = None
 
 
 def fetch_from(client: Client, base: str) -> Fetch:
@@ -129,7 +132,7 @@ class Actions:
         """
         kind = change["type"]
         if kind == "reboot":
-            raise CannotDo("this agent does not reboot; leave it out of the plan")
+            self._may_reboot(order, change)
         if kind == "health" and change["check"] not in self._tools.checks:
             raise CannotDo(f"no health check `{change['check']}` in the settings; add it")
         if kind == "snapshot":
@@ -146,14 +149,43 @@ class Actions:
         staged = replace(driver.stage(packages, self._fetch), named=named_in(change))
         return replace(staged, foreseen=driver.preview(staged, undo=kind == "undo"))
 
+    def _may_reboot(self, order: Json, change: Json) -> None:
+        machine = self._tools.machine
+        if machine is None or not machine.able:
+            raise CannotDo("this host cannot reboot itself; leave it out of the plan")
+        if not only_health_after(order, change):
+            raise CannotDo("only health checks may follow a reboot; order restarts before it")
+
+    def back(self, name: str) -> Ended | None:
+        """Tell how a reboot ended that was asked for; None while the machine goes down.
+
+        Raises:
+            LookupError: it was not asked for.
+        """
+        machine = self._tools.machine
+        left = machine.left(name) if machine else None
+        if machine is None or left is None:
+            raise LookupError(name)
+        return machine.back(left)
+
+    def leave(self, name: str) -> Ended | None:
+        """Ask for a reboot, now; None if it was asked for, and `back` will tell how it ended."""
+        machine = self._tools.machine
+        assert machine, "prepare refuses where nobody can reboot"
+        try:
+            machine.leave(name)
+        except DriverFailed as error:
+            return Ended("failed", "reboot", str(error))
+        return None
+
     def act(self, name: str, change: Json, staged: Staged) -> Ended:
-        """Do a change, now; `name` is of the file that a snapshot writes."""
+        """Do any other change, now; `name` is of the file that a snapshot writes."""
         kind = change["type"]
         try:
             if kind == "snapshot":
                 write_file(self._notes / f"{name}.json", encode(self.installed()).encode())
             elif kind == "restart":
-                self._tools.services.restart(change["unit"])
+                return restart_in_need(self._tools.services, change["unit"])
             elif kind == "health":
                 why = health(self._tools.checks[change["check"]], self._sleep, self._tools.ask)
                 return Ended("failed", "health", why) if why else Ended("succeeded")
@@ -188,7 +220,9 @@ class Actions:
         left = sorted(p.name for p in packages_of(change) if have.get(p.name) != p.after)
         if left:
             return Ended("failed", "tool", f"{', '.join(left)} not at the named version", have)
-        return Ended("succeeded", "", said, have)
+        needed = self._tools.machine.needed() if self._tools.machine else []
+        told = [said, ineffective(self._tools.services.in_need()), *needed]
+        return Ended("succeeded", REQUIRED if needed else "", "; ".join(filter(None, told)), have)
 
     def observed(self, change: Json) -> dict[str, str]:
         """Give the versions of a change's packages that are installed now."""

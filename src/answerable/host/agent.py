@@ -19,7 +19,10 @@ only if it stays for `patience` passes. `refused`: reported at once; asked again
 grown, or after `retry` seconds. Both are reported once for each reason. An action that waits for
 the guards stays begun, and is gone on with at the next pass; none is ever done twice.
 
-Left out: reboots; several orders at once.
+A reboot ends this agent. It stays begun, as `rebooting`, until the agent finds itself in another
+boot, and reports how that went; nothing asks for it again.
+
+Left out: several orders at once.
 """
 
 from collections.abc import Callable
@@ -225,7 +228,7 @@ class Agent:
                 return rows
             step = self._step(work, change)
             try:
-                rows.append(self._attempt(step))
+                rows.append(self._back(step) or self._attempt(step))
             except CannotDo as error:
                 rows.append(self._refuse(step, error.reason, str(error)))
             except (DriverFailed, HttpUnavailable) as error:
@@ -276,9 +279,24 @@ class Agent:
         if refusal := self._refused(step, staged):
             return self._no(step, refusal)
         started = self._judge.now()
-        name = f"{step.about.notice[:16]}-{step.about.order[:16]}-{step.about.change}"
-        done = self._actions.act(name, step.change, staged)
+        if step.change["type"] == "reboot":
+            ended = self._actions.leave(_name(step))
+            return self._end(step, ended) if ended else self._going(step)
+        done = self._actions.act(_name(step), step.change, staged)
         return self._end(step, done._replace(started=started))
+
+    def _back(self, step: _Step) -> Row | None:
+        """Report a reboot that was asked for; None if it never was."""
+        if not step.resumed or step.change["type"] != "reboot":
+            return None
+        try:
+            done = self._actions.back(_name(step))
+        except LookupError:
+            return None
+        return self._end(step, done) if done else self._going(step)
+
+    def _going(self, step: _Step) -> Row:
+        return self._wait(step, "rebooting", "this host goes down")
 
     def _nothing_to_undo(self, step: _Step) -> Row:
         # What was never done cannot be reversed; the kernel wants each undo in its turn.
@@ -333,3 +351,7 @@ class Agent:
             ended = Ended("refused", reason, detail, {}, now, now)
             body = body_of(self._me.signer.key.name, about, ended, seq)
             self._refusals.add(about, reason, body)
+
+
+def _name(step: _Step) -> str:
+    return f"{step.about.notice[:16]}-{step.about.order[:16]}-{step.about.change}"

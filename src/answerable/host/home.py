@@ -6,6 +6,7 @@
     record.json      the record that is to be enrolled; enrolled.json: its proof
     log/             the followed log (state.py)
     journal          what was begun and how it ended (journal.py)
+    reboot.json      the reboot that was last asked for (reboot.py)
     refusals.json    refusals reported, or about to be (report.py)
     bundles/         bundles by digest (shelf.py)
     snapshots/       versions before a change, one file a snapshot
@@ -33,15 +34,15 @@ from answerable.host.fresh import Guards
 from answerable.host.inventory import Census
 from answerable.host.journal import Journal
 from answerable.host.judge import Identity, Judge
+from answerable.host.reboot import Machine
 from answerable.host.report import Outbox, Refusals
 from answerable.host.retention import DAYS, LIMIT, Folder, Keeper, Retention
-from answerable.host.service import Check, try_once
+from answerable.host.service import Check, SystemdServices, try_once
 from answerable.host.settings import Settings, make_driver, make_services, read_settings
 from answerable.host.shelf import Shelf
 from answerable.host.state import LogState
 from answerable.keys.sign import Signer
 from answerable.keys.store import load_key
-
 
 ONE_PROCESS = "none: one process has network and host"
 """What status says of agentd where there is none."""
@@ -68,7 +69,7 @@ class Home:
         check_private(directory / "key", "600")
         self.directory, self.world = directory, world
         self.settings: Settings = read_settings(directory / "settings.json")
-        self.client, self._ask, self.confinement = _way(self.settings.agentd)
+        self.client, self.ask, self.confinement = _way(self.settings.agentd)
         self.pinned = read_file(directory / "charter.note")
         charter, self.fleet = read_charter(self.pinned)
         self.signer: Signer = load_key(directory / "key")
@@ -95,12 +96,15 @@ class Home:
 
     def tools(self) -> Tools:
         """Make the tools that the settings name."""
+        services = make_services(self.settings, self.directory / "services", self.world.sleep)
+        reboot = services.reboot if isinstance(services, SystemdServices) else None
         return Tools(
             make_driver(self.settings, self.directory / "driver"),
-            make_services(self.settings, self.directory / "services", self.world.sleep),
+            services,
             self.settings.checks,
             self._competing,
-            self._ask,
+            self.ask,
+            Machine(self.directory / "reboot.json", self.world.clock, reboot),
         )
 
     def _competing(self) -> str:

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from answerable.host.driver import DriverFailed, last_lines, run
+from answerable.host.driver import DriverFailed, Ran, last_lines, run
+from answerable.host.stale import MANAGER, Need, find_need
 
 RESTART_SECONDS = 90
 """Longest that a service tool may take to restart a unit."""
@@ -54,6 +55,9 @@ class Services(Protocol):
     def running(self, unit: str) -> bool:
         """Tell whether it runs, by the tool's own word."""
 
+    def in_need(self) -> Need | None:
+        """Tell which units still run what was replaced; None if this tool cannot tell."""
+
 
 class InitdServices:
     """Units are scripts of /etc/init.d; service(8) of Debian's init-system-helpers runs them."""
@@ -74,6 +78,9 @@ class InitdServices:
         self._known(unit)
         return run(["/usr/sbin/service", unit, "status"], self._log, _ENVIRONMENT).code == 0
 
+    def in_need(self) -> None:
+        """Give None: init scripts do not say which processes are theirs."""
+
     def _known(self, unit: str) -> None:
         if not _UNIT.fullmatch(unit) or not Path("/etc/init.d", unit).is_file():
             raise ServiceFailed(f"no unit `{unit}` on this host; correct the plan")
@@ -87,18 +94,34 @@ class SystemdServices:
         self._log = state / "service.log"
 
     def restart(self, unit: str) -> None:
-        """Restart, and wait for the job."""
-        done = run(
-            ["systemctl", "--no-ask-password", "restart", "--", _checked(unit)],
-            self._log, _ENVIRONMENT, RESTART_SECONDS,
-        )  # fmt: skip
+        """Restart, and wait for the job; systemd itself is executed anew, and units run on."""
+        words = ["daemon-reexec"] if unit == MANAGER else ["restart", "--", _checked(unit)]
+        done = self._systemctl(*words)
         if done.code:
             raise ServiceFailed(f"`{unit}` did not restart: {last_lines(done.output)}")
 
     def running(self, unit: str) -> bool:
         """Tell whether systemd calls it active."""
-        argv = ["systemctl", "--quiet", "is-active", "--", _checked(unit)]
-        return run(argv, self._log, _ENVIRONMENT).code == 0
+        if unit == MANAGER:
+            return True
+        done = self._systemctl("show", "--property=LoadState,ActiveState", "--", _checked(unit))
+        if done.code or "LoadState=not-found" in done.output:
+            raise ServiceFailed(f"no unit `{unit}` on this host; correct the plan")
+        return "ActiveState=active" in done.output.splitlines()
+
+    def in_need(self) -> Need:
+        """Ask the kernel which processes map what was replaced, and of which units they are."""
+        return find_need()
+
+    def reboot(self) -> None:
+        """Ask for a reboot; it begins after this returns."""
+        done = self._systemctl("reboot")
+        if done.code:
+            raise ServiceFailed(f"systemd does not reboot: {last_lines(done.output)}")
+
+    def _systemctl(self, *words: str) -> Ran:
+        argv = ["systemctl", "--no-ask-password", *words]
+        return run(argv, self._log, _ENVIRONMENT, RESTART_SECONDS)
 
 
 class PidfileServices:
@@ -140,6 +163,9 @@ class PidfileServices:
     def running(self, unit: str) -> bool:
         """Tell whether the process that was started still runs."""
         return self._process(_checked(unit)) > 0
+
+    def in_need(self) -> None:
+        """Give None: what such a host runs maps none of its packages."""
 
     def stop(self, unit: str) -> None:
         """Ask it to end, then kill it; nothing if it does not run."""
@@ -241,23 +267,6 @@ def process_start(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] in "ZX" else fields[19]
-
-
-def _try(check: Check) -> str:
-    try:
-        if check.kind == "tcp":
-            socket.create_connection((check.host, check.port), CONNECT_SECONDS).close()
-            return ""
-        connection = http.client.HTTPConnection(check.host, check.port, timeout=CONNECT_SECONDS)
-        try:
-            connection.request("GET", check.path)
-            answer = connection.getresponse()
-            answer.read(BODY_LIMIT)
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException) as error:
-        return f"no answer on port {check.port}: {error or type(error).__name__}"
-    return "" if answer.status == check.status else f"answered {answer.status}"
 
 
 def _checked(unit: str) -> str:

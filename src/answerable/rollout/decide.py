@@ -53,6 +53,10 @@ PASSING = frozenset(
 """Refusals that time alone may cure: the host will ask itself again."""
 REBOOT = "reboot_required"
 """Reason word of a report of a change that takes effect after a reboot."""
+REBOOTED = "rebooted"
+"""Reason word of the report of that reboot."""
+NAMED = 5
+"""Most hosts that a reason names."""
 WORST: tuple[tuple[Life, frozenset[Standing]], ...] = (
     ("failed", FAILED),
     ("outcome_unknown", frozenset({"outcome_unknown"})),
@@ -177,7 +181,8 @@ class _Seen:
     def _after_success(self, order: Order, mine: Sequence[Report], age: int) -> Standing:
         if "succeeded" not in self.sights.get(order.host, ()):
             return "outcome_unknown" if age > 2 * self.pace.patience else "observing"
-        return "reboot_required" if any(r.reason == REBOOT for r in mine) else "succeeded"
+        said = {r.reason for r in mine}
+        return "reboot_required" if REBOOT in said and REBOOTED not in said else "succeeded"
 
     def _after_failure(self, order: Order, mine: Sequence[Report], age: int) -> Standing:
         said = self.reports.get(order.host, {})
@@ -302,6 +307,9 @@ def _go_on(facts: Facts, stands: _Stands, pace: Pace, undo: tuple[Act, ...]) -> 
     held = [order for order, stand in stands[number] if stand == "held"]
     active = [stand for _, stand in stands[number] if stand in ACTIVE]
     shut = _shut(facts.state, number)
+    before = [pair for ring in stands[:number] for pair in ring]
+    if silent := [order.host for order, stand in before if stand == "outcome_unknown"]:
+        shut = f"not heard of since it began: {', '.join(silent[:NAMED])}; {shut}"
     acts = undo
     if held and not shut:
         acts = (*undo, Publish(tuple(held[: pace.batch])))

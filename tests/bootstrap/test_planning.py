@@ -6,6 +6,7 @@ a wheelhouse and a file of facts, which the control plane and each guard read fo
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +21,7 @@ from answerable.bootstrap import guard as guards
 from answerable.bootstrap import planning
 from answerable.bootstrap.guard import Attester
 from answerable.bootstrap.planning import NotAgreed, Planning, Wish
+from answerable.bootstrap.rehearsing import CloneSilent, read_effects
 from answerable.changes.plan import NoPlan, Plan
 from answerable.config import NotConfigured, Party, write_party, write_private
 from answerable.feeds.candidate import Candidate
@@ -29,6 +31,8 @@ from answerable.kernel.canon import Json, encode
 from answerable.kernel.note import COSIGNATURE, MLDSA44
 from answerable.ledger.admission import AuthorityGate
 from answerable.notice.check import Checked, check
+from answerable.notice.text import render
+from tests.bootstrap.test_rehearsing import PROGRAM, SEEN
 from tests.bootstrap.village import LOG, Village, village
 from tests.simulator.constitution import FACTS, FEED, GUARDS
 from tests.simulator.keys import signer
@@ -202,6 +206,48 @@ def test_the_notice_is_one_that_heralds_deliver(hub: Hub) -> None:
     hub.planning.logs.refresh()
     body = hub.planning.logs.state.notices[leaf]["body"]
     assert isinstance(check(body, hub.town.sim.fleet, made.text.encode()), Checked)
+
+
+def clone(hub: Hub, answer: Json) -> None:
+    """Let the web hosts have a clone that answers this."""
+    place = hub.town.folder / "clone"
+    place.mkdir(exist_ok=True)
+    (place / "program.py").write_text(PROGRAM)
+    (place / "answer").write_text(json.dumps(answer))
+    settings = cast("dict[str, Any]", hub.planning.party.settings)
+    words = [sys.executable, str(place / "program.py"), str(place)]
+    settings["clones"] = {"web": {"ecosystem": "pypi", "run": words}}
+    for name in ("web1", "web2"):
+        settings["hosts"][name]["clone"] = "web"
+
+
+def test_effects_are_noticed_before_anything_is_done(hub: Hub) -> None:
+    """What a clone did stands in every order, its list is kept, and heralds show its hash."""
+    clone(hub, {"changes": [{**SEEN, "sensitive": {}}]})
+    made = hub.plan()
+    assert list(made.effects) == [SEEN["effects"]]
+    assert read_effects(hub.place / "effects", SEEN["effects"]).lines
+    terms = hub.planning.terms(made, "urgent-security", {})
+    checked = check(made.notice(terms), hub.town.sim.fleet, made.text.encode())
+    assert isinstance(checked, Checked)
+    law = hub.planning.logs.law
+    page = render("ab" * 32, "cd" * 32, made.notice(terms), checked, law, None)
+    assert f"{SEEN['effects']} waitress (2 hosts)" in page
+
+
+def test_what_a_clone_refuses_is_told_to_nobody(hub: Hub) -> None:
+    """A package that does more than it ships ends before a notice, with its paths."""
+    why = "1 effects are not explained by the named packages: /etc/ld.so.preload: nobody ships it"
+    clone(hub, {"changes": [{"refused": why, "paths": []}]})
+    with pytest.raises(NoPlan, match=r"/etc/ld\.so\.preload"):
+        hub.plan()
+
+
+def test_a_clone_that_is_away_stops_planning(hub: Hub) -> None:
+    """A plan without the rehearsal that the settings promise is no plan."""
+    clone(hub, {"error": "the disk is full"})
+    with pytest.raises(CloneSilent, match="the disk is full"):
+        hub.plan()
 
 
 def test_terms_are_never_below_the_charter(hub: Hub) -> None:

@@ -7,6 +7,7 @@
 | `/bundle/<digest>` | a bundle |
 | `/artefacts/<sha256>` | the bytes of an artefact |
 | `/candidates/<sha256>` | a proposed snapshot |
+| `/effects/<sha256>` | a list of what an upgrade does to files |
 | `/inventory` | takes what a host says of itself (inbox.py) |
 
 All of it is public and believed by nobody: whoever fetches checks hashes and proofs. The rollouts
@@ -78,7 +79,7 @@ class Control:
         folder = self.party.directory
         routes = [
             Route(f"/{name}/{{digest}}", _files(folder / name), methods=["GET"])
-            for name in ("plans", "artefacts", "candidates")
+            for name in ("plans", "artefacts", "candidates", "effects")
         ]
 
         def bundles(request: Request) -> Response:

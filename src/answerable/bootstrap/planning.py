@@ -6,6 +6,7 @@ plans, and hosts verify orders. The one key is the planner's, which no host obey
     <directory>/candidates/<sha256>   what was proposed
     <directory>/plans/<digest>        plans, as they are served
     <directory>/artefacts/<sha256>    bytes that hosts fetch
+    <directory>/effects/<sha256>      lists of what upgrades do to files (rehearsing.py)
     <directory>/hosts.json            enrolment records of the fleet
 """
 
@@ -24,6 +25,7 @@ from answerable.bootstrap.feeds import demands, sources
 from answerable.bootstrap.follow import Logs, read_hosts
 from answerable.bootstrap.inbox import Inbox
 from answerable.bootstrap.people import nonce
+from answerable.bootstrap.rehearsing import Clones
 from answerable.bootstrap.serve import clock
 from answerable.bootstrap.worlds import Heard, Lookout, silent
 from answerable.changes.build import Fleet, Judge, Judgement, Mandate, Services, build
@@ -98,7 +100,7 @@ class Planning:
         self.lookout = Lookout(party, client)
         self.inbox = Inbox(party.directory, self.logs.state.fleet)
         self.silence = int(party.settings.get("silence", SILENCE))
-        for name in ("candidates", "plans", "artefacts"):
+        for name in ("candidates", "plans", "artefacts", "effects"):
             (party.directory / name).mkdir(mode=0o700, exist_ok=True)
 
     def say(self, kind: str, body: Json, log: str = "authority", once: str = "") -> bytes:
@@ -301,9 +303,10 @@ class Planning:
         return known, rank(found, self.context(found)[0]), inventories, unknown
 
     def plan(self, wish: Wish) -> Plan:
-        """Make a plan, keep it, and fetch what it would install and go back to.
+        """Make a plan, rehearsed; keep it, and fetch what it would install and go back to.
 
         Raises:
+            CloneSilent: a clone does not answer.
             NoPlan: if there is nothing to plan.
             Refused: if the authorization is not in force, or has no such clause.
         """
@@ -322,8 +325,14 @@ class Planning:
             n: Services(tuple(how.get("units", ())), tuple(how.get("checks", ())))
             for n, how in names
         }
-        plan = build(mandate, Fleet(inventories, services, unknown), ranked, known, judge)
-        self._fetch(plan, known)
+        clones = Clones(
+            self.party.settings, self.party.directory / "effects",
+            lambda wanted: self._fetch(set(wanted), known),
+            demanded="effects" in self.logs.law.limits,
+        )  # fmt: skip
+        fleet = Fleet(inventories, services, unknown)
+        plan = build(mandate, fleet, ranked, known, judge, clones.rehearse)
+        self._fetch({*plan.artefacts, *plan.undo_artefacts}, known)
         write_private(self.party.directory / "plans" / plan.digest, plan.text.encode())
         return plan
 
@@ -338,7 +347,8 @@ class Planning:
         clause = authorization.clause_of(body, wish.clause)
 
         def judge(_host: str, zones: frozenset[str], facts: Mapping[str, Json]) -> Judgement:
-            return Judgement(*authorization.judge(body, clause, zones, facts))
+            named = frozenset(body["effects"])
+            return Judgement(*authorization.judge(body, clause, zones, facts), named)
 
         mandate = Mandate(
             fleet, author, wish.title, "authorization", clause["name"], tuple(clause["rings"]),
@@ -346,17 +356,18 @@ class Planning:
         )  # fmt: skip
         return mandate, judge
 
-    def _fetch(self, plan: Plan, known: Known) -> None:
-        wanted = {*plan.artefacts, *plan.undo_artefacts}
+    def _fetch(self, wanted: set[str], known: Known) -> Path:
+        folder = self.party.directory / "artefacts"
         feeds = {snapshot.candidate.feed for snapshot in known.snapshots}
         own = {feed: self.sources(feed) for feed in feeds}
         for snapshot in known.snapshots:
             for artefact in snapshot.candidate.artefacts:
-                place = self.party.directory / "artefacts" / artefact.sha256
+                place = folder / artefact.sha256
                 if artefact.sha256 in wanted and not place.exists():
                     for source in own[snapshot.candidate.feed]:
                         if file := source.obtain(artefact):
                             write_private(place, file.read_bytes())
+        return folder
 
     def snapshot(self, name: str) -> Snapshot:
         """Give the snapshot of one release; raises as `snapshots` does."""

@@ -8,7 +8,7 @@ digest, bit for bit, or nothing.
 Left out: what apt itself would do on a host (its driver previews that, and refuses surprises).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from answerable.changes.plan import NoPlan, Plan, read
 from answerable.kernel.canon import Json
@@ -17,6 +17,40 @@ from answerable.kernel.canon import Json
 def text(plan: Plan) -> str:
     """Print a plan, deterministically, one change a line."""
     return "\n".join(_lines(plan)) + "\n"
+
+
+Paths = Mapping[str, Sequence[str]]
+"""Class of sensitive effects -> its paths."""
+
+
+def effects(change: Json, lines: Iterable[Json], sensitive: Paths, asked: Sequence[str]) -> str:
+    """Print what an upgrade does to files, one path a line.
+
+    Args:
+        change: an upgrade that names the hash of these effects.
+        lines: of the list (docs/spec/effects.md).
+        asked: what its scripts want done to services; that is not done, nor part of the hash.
+    """
+    names = ", ".join(package["name"] for package in change["packages"])
+    of = {path: name for name, paths in sensitive.items() for path in paths}
+    shown = [f"effects {change['effects']}: {names}"]
+    shown += [f"  {_effect(line)}{_marked(of, line)}" for line in lines]
+    shown += [f"  scripts ask for: {', '.join(asked)}"] if asked else []
+    return "\n".join("".join(c if c.isprintable() else "?" for c in x) for x in shown) + "\n"
+
+
+def _effect(line: Json) -> str:
+    if line["is"] == "package":
+        return f"package {line['name']} {line['version']}"
+    rest = [line.get(name, "") for name in ("mode", "owner")] + [line.get("sha256", "")[:16]]
+    rest += [f"-> {line['to']}"] if "to" in line else []
+    rest += [f"same file as {line['twin']}"] if "twin" in line else []
+    return " ".join(filter(None, [line["is"], line["path"], *rest, f"by {line['by']}"]))
+
+
+def _marked(of: Mapping[str, str], line: Json) -> str:
+    name = of.get(line.get("path", ""))
+    return f"; sensitive: {name}" if name else ""
 
 
 def require(data: bytes, digest: str) -> Plan:

@@ -51,12 +51,23 @@ def plan_make(  # noqa: PLR0917  one option each
 
 
 @plan.command("show")
-def plan_show(directory: Directory, digest: str) -> None:
+def plan_show(
+    directory: Directory,
+    digest: str,
+    *,
+    effects: Annotated[bool, typer.Option("--effects", help="and each path that changes")] = False,
+) -> None:
     """Print a plan's dry run again."""
+    from answerable.bootstrap.rehearsing import read_effects
     from answerable.changes import preview
 
     planning = planning_in(directory, follow=False)
-    typer.echo(preview.text(planning.read_plan(digest)), nl=False)
+    chosen = planning.read_plan(digest)
+    for found, change in chosen.effects.items() if effects else ():
+        kept = read_effects(planning.party.directory / "effects", found)
+        said = preview.effects(change, kept.lines, kept.sensitive, kept.asked)
+        typer.echo(said, nl=False)
+    typer.echo(preview.text(chosen), nl=False)
 
 
 @plan.command("apply")

@@ -40,9 +40,9 @@ from answerable.feeds.osv import Osv
 from answerable.feeds.publication import Publication
 from answerable.feeds.source import Unusable
 from answerable.feeds.updateinfo import Updateinfo
-from answerable.host import apt, shelf, stale, venv
+from answerable.host import agentd, apt, frames, shelf, stale, venv
 from answerable.host import enrol as host_enrol
-from answerable.host.client import HttpUnavailable
+from answerable.host.client import Call, HttpUnavailable
 from answerable.host.clone import read_job
 from answerable.host.driver import ArtefactDiffers, Package
 from answerable.host.files import HomeUnavailable
@@ -72,11 +72,13 @@ from answerable.kernel.verify import Enrolled, Permit
 from answerable.ledger import batch, enrolments, heads, reports, tiles
 from answerable.observe import files, look, plans
 from answerable.observe import shipped as shipped_by
+from answerable.observe import verifyd
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored
 from tests.exposure.models import MODEL
 from tests.exposure.models import golden as golden_set
+from tests.fakes import carrier
 from tests.feeds import (
     archive,
     documents,
@@ -489,6 +491,33 @@ INVENTORIES = [
 ]
 MAPS = b"7f00-7f01 r-xp 00000000 00:2a 4711   /usr/lib/libcrypto.so.3 (deleted)\n7f02-7f03 r--p"
 CGROUP = b"1:name=systemd:/system.slice/nginx.service\n0::/system.slice/nginx.service\n"
+
+def _exactly(data: bytes) -> Callable[[int], bytes]:
+    left = io.BytesIO(data)
+
+    def take(size: int) -> bytes:
+        part = left.read(size)
+        if len(part) < size:
+            raise frames.Broken("broke off early")
+        return part
+
+    return take
+
+
+def _frame_asked(data: bytes) -> object:
+    return frames.asked(_exactly(data))
+
+
+def _frame_answered(data: bytes) -> object:
+    answered = frames.Answered(_exactly(data))
+    return b"".join(iter(lambda: answered.read(1000), b""))
+
+
+FRAME_ASKED = frames.ask(Call("POST", "https://log.example/x", b"body", 3, 100, 30.0))
+FRAME_ANSWERED = carrier.said(200, b"x" * 3000)
+VERIFYD = b'{"allow":["look"],"key":"/k","name":"web1.foot","socket":"/s"}\n'
+AGENTD = b'{"lacks":["landlock"],"peers":["https://log.example/a","tcp://[::1]:22"],"socket":"/s"}'
+
 HOSTS = [
     Target("bundle list", _listed, [seeds.LISTED_BUNDLES], (HttpUnavailable,)),
     Target("settings", _settings, _json(seeds.SETTINGS), (HomeUnavailable, ServiceFailed)),
@@ -499,6 +528,20 @@ HOSTS = [
         (HomeUnavailable, Refused),
     ),
     Target("charter of a person", _bytes(host_enrol.read_charter), seeds.RECORDS[:1]),
+    Target("frame to agentd", _bytes(_frame_asked), [FRAME_ASKED], (HttpUnavailable,)),
+    Target("frame of agentd", _bytes(_frame_answered), [FRAME_ANSWERED], (HttpUnavailable,)),
+    Target(
+        "settings of agentd",
+        lambda d, folder: agentd.read_settings(_file(d, folder, "agentd.json")),
+        [AGENTD],
+        (HomeUnavailable,),
+    ),
+    Target(
+        "settings of verifyd",
+        lambda d, folder: verifyd.read_settings(_file(d, folder, "verifyd.json")),
+        [VERIFYD],
+        (look.Unseen,),
+    ),
     Target(
         "apt's preview",
         _texts(lambda t: apt.unnamed(t, [Package("libssl3", "1", "2", "")], "amd64")),

@@ -68,7 +68,8 @@ class Site:
 
     def agent(self, patience: int = 1) -> Agent:
         """Start the agent anew, as after a reboot."""
-        return self.home().agent(Tools(self.driver, self.services, self.checks), patience)
+        home = self.home()
+        return home.agent(Tools(self.driver, self.services, self.checks, ask=home.ask), patience)
 
     def look(self, patience: int = 1) -> list[Row]:
         """Let a new agent make one pass."""

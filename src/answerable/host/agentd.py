@@ -210,7 +210,10 @@ class Carrier:
             Unavailable, OSError: one side broke off.
         """
         sock.settimeout(ASK_SECONDS)
-        call = asked(reader(sock))
+        self.carry(asked(reader(sock)), sock)
+
+    def carry(self, call: Call, sock: socket.socket) -> None:
+        """Ask what a question asks, and hand the answer back; raises as `answer`."""
         if not call.url:
             sock.sendall(no_answer(self._said))
             return

@@ -70,7 +70,7 @@ from answerable.kernel.errors import Refused
 from answerable.kernel.fresh import Freshness
 from answerable.kernel.verify import Enrolled, Permit
 from answerable.ledger import batch, enrolments, heads, reports, tiles
-from answerable.observe import files, look, plans
+from answerable.observe import files, look, plans, verifyd
 from answerable.observe import shipped as shipped_by
 from answerable.observe import verifyd
 from answerable.witness import fresh as ask

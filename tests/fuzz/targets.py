@@ -72,7 +72,6 @@ from answerable.kernel.verify import Enrolled, Permit
 from answerable.ledger import batch, enrolments, heads, reports, tiles
 from answerable.observe import files, look, plans, verifyd
 from answerable.observe import shipped as shipped_by
-from answerable.observe import verifyd
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored

@@ -7,6 +7,7 @@ installing what is missing (scripts/bootstrap does that).
 
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 
 SECONDS = 20
@@ -57,6 +58,12 @@ done
 [ "${found:-}" ] || { echo 'no cgroups that systemd could use' >&2; exit 1; }
 """
 
+_LANDLOCK = """
+import sys
+from answerable.host import landlock
+sys.exit(f"ABI {landlock.abi()}" if landlock.abi() < landlock.NETWORK else 0)
+"""
+
 TRIALS = {
     "mount": ("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
     "overlay": ("unshare", "--mount", "sh", "-c", _OVERLAY),
@@ -67,6 +74,7 @@ TRIALS = {
     "mmdebstrap": ("mmdebstrap", "--version"),
     "apt": ("apt-get", "--version"),
     "rpmbuild": ("rpmbuild", "--version"),
+    "landlock": (sys.executable, "-c", _LANDLOCK),
     "ssh-keygen": ("ssh-keygen", "-Y", "find-principals", "-s", "/dev/null", "-f", "/dev/null"),
 }
 """Every ability by name, and the command whose success proves it."""

@@ -391,15 +391,44 @@ def test_undo_that_nobody_corroborated(court: Court) -> None:
     assert reasons(trails) == {("unauthorised", "failure_not_corroborated")}
 
 
-def test_false_success_report_is_contradicted(court: Court) -> None:
+def test_false_success_report_is_caught(court: Court) -> None:
     """Attack: a host reports success and did nothing; observers say so, and nothing is good."""
     for change in ("up", "restart", "health"):
         court.say("web1", change)
     court.watch(court.observer(), times=5)
     verdict, trails = audit(court)
+    assert verdict.code == GOOD
+    assert reasons(trails) == {("caught", "self_report_false")}
+    assert [t.report.change for t in trails if t.faults] == ["up", "health"]
+    lines = list(summary(verdict))
+    assert any("finding by o1: self_report_false: web1" in line for line in lines)
+    assert "caught: 2 times an observer saw no success where a host reported one" in lines
+
+
+def test_contradiction_that_nobody_raised_is_a_fault(court: Court) -> None:
+    """Attack: the finding is gone; an observation that contradicts a success does not verify."""
+    for change in ("up", "restart", "health"):
+        court.say("web1", change)
+    court.watch(court.observer(), times=5)
+    court.report.entries = [e for e in court.report.entries if b'"type":"finding"' not in e]
+    verdict, trails = audit(court)
     assert verdict.code == DAMAGED
     assert reasons(trails) == {("contradicted", "self_report_false")}
-    assert any("finding by o1: self_report_false: web1" in line for line in summary(verdict))
+
+
+def test_weaker_host_is_caught(court: Court) -> None:
+    """A host that did what it says and became weaker by it is shown, and is no fault."""
+    observer = court.observer()
+    court.watch(observer, times=1)
+    program = court.folder / "web1/opt/own"
+    program.parent.mkdir()
+    program.touch()
+    program.chmod(0o4755)
+    court.done("web1")
+    court.watch(observer)
+    verdict, trails = audit(court)
+    assert verdict.code == GOOD
+    assert reasons(trails) == {("caught", "posture_weakened")}
 
 
 def test_begun_and_never_reported_is_unknown(court: Court) -> None:

@@ -70,7 +70,7 @@ from answerable.kernel.errors import Refused
 from answerable.kernel.fresh import Freshness
 from answerable.kernel.verify import Enrolled, Permit
 from answerable.ledger import batch, enrolments, heads, reports, tiles
-from answerable.observe import files, look, plans, verifyd
+from answerable.observe import files, look, plans, reconcile, verifyd
 from answerable.observe import shipped as shipped_by
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
@@ -491,6 +491,7 @@ INVENTORIES = [
 MAPS = b"7f00-7f01 r-xp 00000000 00:2a 4711   /usr/lib/libcrypto.so.3 (deleted)\n7f02-7f03 r--p"
 CGROUP = b"1:name=systemd:/system.slice/nginx.service\n0::/system.slice/nginx.service\n"
 
+
 def _exactly(data: bytes) -> Callable[[int], bytes]:
     left = io.BytesIO(data)
 
@@ -568,6 +569,18 @@ OTHERS = [
     ),
     Target(
         "list of a package, observed", _listed_files, [b"/.\n/usr\n/usr/bin/x\n"], (look.Unseen,)
+    ),
+    Target(
+        "image layout, observed",
+        _bytes(reconcile.of_layout),
+        [b'{"manifests":[{"digest":"sha256:' + b"a" * 64 + b'"}]}'],
+        (look.Unseen,),
+    ),
+    Target(
+        "images, observed",
+        _bytes(reconcile.of_list),
+        [b"x sha256:" + b"a" * 64 + b"\n"],
+        (look.Unseen,),
     ),
     Target("diversions, observed", _diversions, [b"/a\n/b\nx\n"], (look.Unseen,)),
     Target(

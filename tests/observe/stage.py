@@ -23,14 +23,17 @@ from answerable.ledger.tiles import ENTRIES, pack_bundle, parse_tile
 from answerable.observe.files import Compared
 from answerable.observe.look import Place, Sight, dpkg
 from answerable.observe.memory import Memory
-from answerable.observe.observer import Observer, Ports, Watched
+from answerable.observe.observer import Observer, Ports, Rounds, Watched
 from answerable.observe.plans import Planned, PlanWithheld, read_plan
 from answerable.observe.posture import posture
+from answerable.observe.reconcile import images
 from tests.simulator import DAY, GUARDS, NEW, OLD, RINGS, Simulator
 from tests.simulator.keys import signer
 from tests.simulator.log import cosigned_note
 
 REPORTS = "log.example/report"
+NEVER = Rounds(1 << 40)
+"""No reconciliation."""
 
 
 @dataclass
@@ -162,7 +165,7 @@ class Stage:
 
     # --- observers ------------------------------------------------
 
-    def observer(self, name: str = "o1", **ports: Json) -> Observer:
+    def observer(self, name: str = "o1", rounds: Rounds = NEVER, **ports: Json) -> Observer:
         """Start an observer, or start it again."""
         law = self.sim.history[0][1]
         memory = Memory.load(self.folder / name / "observer.json")
@@ -173,8 +176,9 @@ class Stage:
         given = {"authority": self.authority, "report": self.report, "plans": self.plan,
                  "look": self.look, "submit": self.submit,
                  "clock": lambda: self.sim.now,
-                 "posture": lambda place: posture(place.root), "files": self.files}  # fmt: skip
-        return Observer(Ports(**{**given, **ports}), signer(name), law, hosts, memory)
+                 "posture": lambda place: posture(place.root), "files": self.files,
+                 "images": images}  # fmt: skip
+        return Observer(Ports(**{**given, **ports}), signer(name), law, hosts, memory, rounds)
 
     def plan(self, _: str, notice: Json) -> list[Planned]:
         """Give a plan, believed as from a server."""

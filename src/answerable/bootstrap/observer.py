@@ -4,14 +4,16 @@ Settings of the party:
 
     {"log":"http://log.example","control":"http://control.example","poll":1,
      "artefacts":["https://packages.example/by-hash"],
+     "reconcile":300,"images":{"registry":"/srv/images"},
      "hosts":{"web1":{"root":"/hosts/web1","kind":"dpkg","health":"http://10.0.0.1:8080/health",
                       "record":"<record text>","enrolment":"<id>","place":0,"path":["<hex>",..]}}}
 
 `kind` is `dpkg` or `python`, or `ssh` with an ssh_config(5) file as `root` that leads to the host's
 foot; `health` may be empty, `poll` is seconds. A package is fetched as `<url>/<sha256>` from each
 of `artefacts`, then from the control plane; its bytes must have that hash, whoever gives them.
-Hosts may also stand in a file of their own, `hosts_file`, a JSON object of the same form, which is
-read at start.
+Every `reconcile` seconds what is installed is held against the records of changes; so are `images`,
+name -> an OCI image layout or a file of lines `name sha256:<hex>`. Hosts may also stand in a file
+of their own, `hosts_file`, a JSON object of the same form, which is read at start.
 """
 
 import json
@@ -33,8 +35,9 @@ from answerable.ledger.client import HttpSource, submit
 from answerable.observe.artefacts import Artefacts
 from answerable.observe.look import KINDS, Place
 from answerable.observe.memory import Memory
-from answerable.observe.observer import Observer, Ports, Watched
+from answerable.observe.observer import BOOKS, ROUNDS, Observer, Ports, Rounds, Watched
 from answerable.observe.plans import Planned, fetch
+from answerable.observe.reconcile import Books, Unexplained, images
 from answerable.observe.ways import files, look, posture
 
 SECONDS = 5.0
@@ -92,11 +95,19 @@ def make_observer(party: Party, client: httpx.Client, probing: httpx.Client) -> 
         clock=clock,
         posture=posture,
         files=lambda place, wanted: files(place, wanted, artefacts),
+        images=images,
     )
     memory = Memory.load(party.directory / "observer.json")
     signer = load_key(party.key("observer"))
-    observer = Observer(ports, signer, party.charter(), watched(settings), memory)
+    given = {str(name): Path(place) for name, place in settings.get("images", {}).items()}
+    rounds = Rounds(int(settings.get("reconcile", ROUNDS.every)), given)
+    observer = Observer(ports, signer, party.charter(), watched(settings), memory, rounds)
     return observer
+
+
+def unexplained(party: Party) -> dict[str, tuple[int, list[Unexplained]]]:
+    """Give, by host, when this observer last reconciled it, and what no change explains there."""
+    return Books(party.directory / BOOKS).all()
 
 
 def run_observer(party: Party, tell: Callable[[str], None] = lambda _: None) -> None:

@@ -44,8 +44,8 @@ def collect(
 def verify(directory: Directory, fleet: Fleet = "", output: Output = "table") -> None:
     """Check logs and signatures offline, and print the trail of every change on every host.
 
-    Exit code 0: everything holds. 1: something is damaged, contradicted or not shown. 3: a change
-    happened without authority.
+    Exit code 0: everything holds; a false success that observers raised is shown as caught. 1:
+    something is damaged, contradicted or not shown. 3: a change happened without authority.
     """
     from answerable.evidence.explain import row, sentence, summary
     from answerable.evidence.trail import Trail

@@ -102,6 +102,8 @@ def summary(verdict: Verdict) -> Iterator[str]:
         yield f"not shown: notice {notice[:16]}: {why}"
     yield from (f"damaged: {line}" for line in verdict.damage)
     if verdict.code == 0:
+        if caught := verdict.faults.get("caught"):
+            yield f"caught: {caught} times an observer saw no success where a host reported one"
         yield "everything verifies: every change had its authority before it was made"
     else:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(verdict.faults.items()))

@@ -39,6 +39,8 @@ ALONE = 20_000
 """Up to this many records one process is quicker than several."""
 LISTED = 1_000
 """Most records that do not hold, and findings, that are listed; all are counted."""
+CAUGHT = frozenset({"self_report_false", "posture_weakened"})
+"""Findings against a success that a host reported."""
 ROW = 1 << 20
 """Largest row of a worker, bytes."""
 
@@ -49,13 +51,14 @@ class Reports:
 
     `changes`: reports that are no refusals. `refusals`: by reason. `sights`: by order digest.
     `findings`: (observer or planner, kind, subject, detail). `outcomes`: notice to (state, detail),
-    the first one. `bad`: (index, why).
+    the first one. `raised`: findings of `CAUGHT`, as `History` has them. `bad`: (index, why).
     """
 
     changes: list[Reported] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     sights: dict[str, list[Sight]] = field(default_factory=dict)
     findings: list[tuple[str, str, str, str]] = field(default_factory=list)
+    raised: dict[str, dict[str, str]] = field(default_factory=dict)
     outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
     bad: list[tuple[int, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -71,8 +74,13 @@ class Reports:
                 self.changes.append(Reported(place, leaf, *words))
         elif kind == "observation":
             self.sights.setdefault(words[1], []).append(Sight(words[0], words[2], words[3]))
-        elif kind == "finding" and len(self.findings) < LISTED:
-            self.findings.append((words[0], words[1], words[2], words[3]))
+        elif kind == "finding":
+            if words[1] in CAUGHT:
+                host, *rest = words[2].split(" ")
+                of = self.raised.setdefault(" ".join([host, *rest[1:]]), {})
+                of.setdefault(words[0], words[1])
+            if len(self.findings) < LISTED:
+                self.findings.append((words[0], words[1], words[2], words[3]))
         elif kind == "outcome":
             self.outcomes.setdefault(words[1], (words[2], words[3]))
         elif kind == "bad" and len(self.bad) < LISTED:

@@ -16,11 +16,12 @@ Pure. A change is one `report` of a host, not a refusal. Its trail says, in this
 10. observers saw the same
 
 A fault is `unauthorised` (proven against it), `unshown` (the evidence does not prove it; perhaps
-some was not collected) or `contradicted` (an observer saw otherwise). Order of records is order in
-the log or citation by hash; across logs it is cosigned time (times.py) against the times that the
-host signed. Where records come so close together that cosigned times cannot tell (a veto in the
-very second of a change; an advance that a host was waiting for), the trail says `unknown`, and 7 to
-9 count it as no fault: the host proved the order to itself, by the same records.
+some was not collected), `contradicted` (an observer saw otherwise) or `caught` (one saw otherwise
+and raised it as a finding: whoever answers for the change was told, and nobody counts it). Order of
+records is order in the log or citation by hash; across logs it is cosigned time (times.py) against
+the times that the host signed. Where records come so close together that cosigned times cannot
+tell (a veto in the very second of a change; an advance that a host was waiting for), the trail says
+`unknown`, and 7 to 9 count it as no fault: the host proved the order to itself, by the same records.
 
 Left out: facts, versions and sizes (checks 5, 9 and 11 of the kernel), whose proofs are in bundles.
 """
@@ -36,7 +37,7 @@ from answerable.kernel.charter import Charter
 from answerable.kernel.errors import Refused
 from answerable.kernel.fold import State
 
-Kind = Literal["unauthorised", "unshown", "contradicted"]
+Kind = Literal["unauthorised", "unshown", "contradicted", "caught"]
 
 
 class Fault(NamedTuple):
@@ -269,6 +270,8 @@ class History(NamedTuple):
     sights: Mapping[str, Sequence[Sight]]
     failed: frozenset[str]
     """Leaf hashes of reports of failures."""
+    raised: Mapping[str, Mapping[str, str]]
+    """`<host> <notice> <order>` to what observers raised against its success: observer to kind."""
 
 
 class _Inquiry:
@@ -435,11 +438,18 @@ class _Inquiry:
         told: dict[str, set[str]] = {}
         for one in self.sights():
             told.setdefault(one.observer, set()).add(one.result)
-        if self.report.result == "succeeded":
+        at = self.report
+        raised = self.history.raised.get(f"{at.host} {at.notice[:16]} {at.order[:16]}", {})
+        if at.result == "succeeded":
+            # A look at the end of an order is about all that it brought.
+            if at.type in ("upgrade", "undo"):
+                told |= {by: {"failed"} for by in raised if by not in told}
             for observer, results in sorted(told.items()):
                 # One who saw it well first, and ill later, does not call the report a lie.
                 if "failed" in results and "succeeded" not in results:
-                    self.fault("contradicted", "self_report_false", f"`{observer}` saw it failed")
+                    known = raised.get(observer)
+                    kind: Kind = "caught" if known else "contradicted"
+                    self.fault(kind, known or "self_report_false", f"`{observer}` saw it failed")
 
     def people(self) -> tuple[tuple[str, ...], str]:
         """Name who allowed it, and under what."""

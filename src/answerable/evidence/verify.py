@@ -7,7 +7,8 @@
    observer cites in the authority log must be in the report log: it cannot be cut short.
 
 Exit code: 1 if anything is damaged or not believed, since a damaged log proves nothing; else 3 if a
-change happened without authority; else 1 if a trail is not shown or contradicted; else 0.
+change happened without authority; else 1 if a trail is not shown, or contradicted and nobody raised
+it; else 0. What was caught is shown and counted, and is no fault of the evidence.
 
 Left out: as in trail.py. Reading twice: each log is read once.
 """
@@ -77,7 +78,7 @@ class Verdict:
             return DAMAGED
         if "unauthorised" in self.faults:
             return UNAUTHORISED
-        return DAMAGED if self.faults or self.missing else GOOD
+        return DAMAGED if self.faults.keys() - {"caught"} or self.missing else GOOD
 
 
 class Evidence:
@@ -96,7 +97,7 @@ class Evidence:
         self.logs = (authority, report)
         self.zones = {one.host: one.zones for one in enrolled}
         failed = (one.leaf for one in self.reports.changes if one.result == "failed")
-        self._history = History(self.reports.sights, frozenset(failed))
+        self._history = History(self.reports.sights, frozenset(failed), self.reports.raised)
         self.missing: dict[str, str] = {}
         self.unknown: list[tuple[str, str, tuple[str, ...]]] = []
 

@@ -23,7 +23,10 @@ Each `look_around` follows both logs and then, order by order of every plan that
 7. A host that is as it says, on which programs still use what was replaced: also `finding`
    `not_effective`. It holds nothing back, since some such programs go on until a reboot.
 
-8. A package that neither this observer can fetch nor anybody gives was not compared: nothing is
+8. Every `reconcile` seconds each host's versions and images are held against the records of changes
+   (reconcile.py), and the files of what they brought against the packages: `finding`
+   `unexplained_change`, `files_differ`.
+9. A package that neither this observer can fetch nor anybody gives was not compared: nothing is
    said, and the ring waits.
 
 Nothing is said twice: what was said is read from the logs themselves, so the observer may be killed
@@ -37,6 +40,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from answerable.kernel.canon import Json, encode
@@ -52,11 +57,12 @@ from answerable.observe.baseline import Baselines
 from answerable.observe.drift import sentence
 from answerable.observe.files import Compared
 from answerable.observe.follow import Authority, Record, Reports
-from answerable.observe.judge import Due, Said, Verdict, due, judge
+from answerable.observe.judge import Due, Said, Verdict, due, judge, named
 from answerable.observe.look import Place, Sight, Unseen
 from answerable.observe.memory import Memory
 from answerable.observe.plans import Planned
 from answerable.observe.posture import Posture
+from answerable.observe.reconcile import ANY, Books, Move, Unexplained, moved
 from answerable.observe.shipped import CannotRead
 
 LOOKS = 3
@@ -85,7 +91,7 @@ class Ports:
     `plans`: (notice's leaf hash, its body) -> orders. `look`: raises `Unseen`. `submit`: (log,
     entry), raises `Refused` or `Unavailable`. `clock`: POSIX seconds. `posture`: of a host's disk,
     None for an environment that has none; raises `Unseen`. `files`: (host, package -> SHA-256),
-    raises `Unseen` or `CannotRead`.
+    raises `Unseen` or `CannotRead`. `images`: place -> digests by name, raises `Unseen`.
     """
 
     authority: Source
@@ -96,8 +102,20 @@ class Ports:
     clock: Callable[[], int]
     posture: Callable[[Place], Posture | None]
     files: Callable[[Place, Mapping[str, str]], Compared]
+    images: Callable[[Path], Mapping[str, str]]
 
 
+class Rounds(NamedTuple):
+    """Reconciliation: every how many seconds, and further places that hold images, by name."""
+
+    every: int = 300
+    images: Mapping[str, Path] = MappingProxyType({})
+
+
+ROUNDS = Rounds()
+BOOKS = "reconciled"
+"""Where the accounts of hosts lie, below an observer's directory."""
+_Round = tuple[Sequence[Unexplained], Sequence[str]]
 Looked = Verdict | Unseen | CannotRead
 """What came of one look."""
 
@@ -130,7 +148,7 @@ class Observer:
 
     def __init__(
         self, ports: Ports, signer: Signer, charter: bytes, hosts: Mapping[str, Watched],
-        memory: Memory,
+        memory: Memory, rounds: Rounds = ROUNDS,
     ) -> None:  # fmt: skip
         """Begin where the memory says.
 
@@ -145,6 +163,8 @@ class Observer:
             raise NotAnObserver(f"no observer of the charter has the key `{signer.key.vkey()}`")
         self.reports = Reports(ports.report, memory.start, memory.report)
         self._baselines = Baselines(memory.path.parent / "postures", ports.posture)
+        self._books = Books(memory.path.parent / BOOKS)
+        self._rounds, self._reconciled = rounds, 0
         self.trouble: list[str] = []
         self._remembered = memory.authority
         self._plans: dict[str, Sequence[Planned]] = {}
@@ -176,6 +196,7 @@ class Observer:
             self._take_in(subject, claim, verdict)
         for notice, each in subjects.items():
             self._rings(notice, each, seen)
+        self._reconcile([one for each in subjects.values() for one in each])
         self._remember(head)
 
     def _meet(self) -> None:
@@ -348,9 +369,67 @@ class Observer:
 
     def _find(self, kind: str, subject: _Subject, claim: Due, detail: str) -> None:
         name = self._finding(kind, subject, claim)
+        self._raise(kind, name.partition(" ")[2], detail)
+
+    def _raise(self, kind: str, subject: str, detail: str) -> None:
+        name = f"{kind} {subject}"
         if name not in self._findings:
-            body = {"kind": kind, "subject": name.partition(" ")[2], "detail": detail}
+            body = {"kind": kind, "subject": subject, "detail": detail}
             self._say("report", "finding", (name,), {**body, "time": self._ports.clock()})
+
+    # --- reconciliation ---------------------------------------------------------------------------
+
+    def _reconcile(self, subjects: Sequence[_Subject]) -> None:
+        now = self._ports.clock()
+        if now - self._reconciled < self._rounds.every:
+            return
+        self._reconciled = now
+        known = {
+            digest for row in self.authority.state.notices.values()
+            for digest in (*row["body"]["artefacts"], *row["body"]["undo_artefacts"])
+        }  # fmt: skip
+        of: dict[str, list[_Subject]] = {host: [] for host in self._hosts}
+        for one in subjects:
+            of.get(one.host, []).append(one)
+        rounds = together(lambda host: self._round(host, of[host], now), list(of))
+        for host, said in zip(of, rounds, strict=True):
+            self._tell(host, said)
+        for name, place in self._rounds.images.items():
+            try:
+                found = self._ports.images(place)
+            except Unseen as error:
+                self.trouble.append(str(error))
+                continue
+            moves = [Move(n, ANY, d, "") for n, d in found.items() if d in known]
+            account = f"images-{name}"
+            self._tell(account, (self._books.check(account, found, moves, (), now), ()))
+
+    def _round(self, host: str, subjects: Sequence[_Subject], now: int) -> _Round:
+        """Hold one host against its account, and its files against the packages."""
+        place, orders = self._hosts[host].place, list[tuple[Json, dict[str, str]]]()
+        for subject in subjects:
+            said = self._said.get(subject.key, {})
+            orders.append((subject.planned.order, {c: one.result for c, one in said.items()}))
+        try:
+            found = self._ports.look(place).installed
+            open_ = self._books.check(host, found, *moved(orders), now)
+            brought = self._books.artefacts(host)
+            return open_, self._ports.files(place, brought).differ if brought else ()
+        except (Unseen, CannotRead) as error:
+            self.trouble.append(f"`{host}`: {error}")
+            return [], ()
+
+    def _tell(self, host: str, said: _Round) -> None:
+        found = [("unexplained_change", row.subject, row.words) for row in said[0]]
+        if said[1]:
+            detail = "; ".join(named(said[1]))
+            of = sha256(detail.encode()).hexdigest()[:16]
+            found.append(("files_differ", f"{host} {of}", detail))
+        for kind, subject, detail in found:
+            if self._books.untold(host, subject):
+                self._raise(kind, subject, detail)
+                if ("finding", f"{kind} {subject}") in self._sent:
+                    self._books.tell(host, subject)
 
     # --- rings ------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ and raised it as a finding: whoever answers for the change was told, and nobody 
 records is order in the log or citation by hash; across logs it is cosigned time (times.py) against
 the times that the host signed. Where records come so close together that cosigned times cannot
 tell (a veto in the very second of a change; an advance that a host was waiting for), the trail says
-`unknown`, and 7 to 9 count it as no fault: the host proved the order to itself, by the same records.
+`unknown`, and 7 to 9 count it as no fault: the host proved the order to itself by those records.
 
 Left out: facts, versions and sizes (checks 5, 9 and 11 of the kernel), whose proofs are in bundles.
 """

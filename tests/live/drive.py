@@ -5,6 +5,7 @@
 path of the host; `die_at` kills this process, as by kill -9, at that step of a commit or undo.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,13 +19,32 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from answerable.host.apt import AptDriver
-from answerable.host.driver import DriverFailed, Package, Staged, TransactionDiffers
+from answerable.host.driver import (
+    Driver,
+    DriverFailed,
+    Locked,
+    Package,
+    Staged,
+    TransactionDiffers,
+)
 from answerable.host.service import Check, health
+from answerable.host.versions import RPM
 
 STATE = Path("/var/lib/answerable-test")
+AT_WORK = {".rpm.lock", "rpmdb.sqlite-shm", "rpmdb.sqlite-wal"}
+"""What rpm writes whenever it looks into its database; no state of the host."""
 
 
-def act(driver: AptDriver, job: dict[str, Any], packages: list[Package]) -> dict[str, object]:
+def make(ecosystem: str, transaction: dict[str, object] | None) -> Driver:
+    """Make the driver of an ecosystem."""
+    if ecosystem.partition(":")[0] in RPM:
+        from answerable.host.rpm import RpmDriver  # noqa: PLC0415  where it is there
+
+        return RpmDriver(STATE, ecosystem, transaction or {}, lock_seconds=1)
+    return AptDriver(STATE, ecosystem, lock_seconds=1, transaction=transaction)
+
+
+def act(driver: Driver, job: dict[str, Any], packages: list[Package]) -> dict[str, object]:
     """Do one action."""
 
     def fetch(sha256: str) -> BinaryIO:
@@ -53,7 +73,7 @@ def sweep() -> dict[str, str]:
     for root, folders, files in os.walk("/"):
         skipped = {"/proc", "/sys", "/dev", "/run", "/tmp", str(STATE)}  # noqa: S108
         folders[:] = [f for f in folders if os.path.join(root, f) not in skipped]  # noqa: PTH118
-        for name in (*folders, *files):
+        for name in {*folders, *files} - AT_WORK:
             path = Path(root, name)
             seen = path.lstat()
             rest: list[object] = [seen.st_mode, seen.st_uid, seen.st_gid]
@@ -92,7 +112,7 @@ def main() -> None:
     """Answer one job."""
     job = json.loads(sys.argv[1])
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    driver = AptDriver(STATE, job["ecosystem"], lock_seconds=1, transaction=job.get("transaction"))
+    driver = make(job["ecosystem"], job.get("transaction"))
     steps = count_steps(job.get("die_at", 0))
     packages = [Package(*row) for row in job.get("packages", [])]
     started, before = time.monotonic(), os.times()
@@ -107,7 +127,8 @@ def main() -> None:
     answer["cpu_ms"] = int((sum(spent[:4]) - sum(before[:4])) * 1000)
     answer["ms"] = int((time.monotonic() - started) * 1000)
     names = {p.name for p in packages}
-    answer["installed"] = {n: v for n, v in driver.installed().items() if n in names}
+    with contextlib.suppress(Locked):
+        answer["installed"] = {n: v for n, v in driver.installed().items() if n in names}
     print(json.dumps(answer), flush=True)  # noqa: T201
 
 

@@ -19,9 +19,9 @@ versions are kept side by side (kernels), which are refused; versions that dnf h
 import fcntl
 import os
 import re
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,7 +39,6 @@ from answerable.host.driver import (
     last_lines,
     run,
 )
-from answerable.host.files import make_private
 from answerable.host.transaction import derived, rpmdb
 from answerable.host.transaction.packages import Packages
 from answerable.host.transaction.rpm import ROOT, RpmFamily
@@ -83,7 +82,7 @@ class RpmDriver:
         self._ecosystem, self._root = ecosystem, root
         self._sleep, self._tries = sleep, int(lock_seconds / _PAUSE)
         self._store, self._state = Store(state / "artefacts", ".rpm"), state
-        self._apart = Packages(state, transaction, hidden, RpmFamily())
+        self._apart = Packages(state, transaction, hidden, RpmFamily(state))
 
     @property
     def ecosystem(self) -> str:
@@ -166,31 +165,32 @@ class RpmDriver:
 
     def _try(self, staged: Staged, *, undo: bool) -> None:
         """Let rpm write the change into a copy of its database; raises `TransactionDiffers`."""
-        folder = self._state / "preview"
-        shutil.rmtree(folder, ignore_errors=True)
-        make_private(folder)
-        copy = folder / rpmdb.NAME
-        source = self._database()
-        with rpmdb.held(source.parent, fcntl.LOCK_SH):
-            shutil.copyfile(source, copy)
-        before = rpmdb.rows(copy)
-        words = [w for w in derived.JUST_DATABASE if undo or w != "--oldpackage"]
-        argv = ["rpm", f"--dbpath={folder}", *(w for w in words if w != "--nodeps"), "--"]
-        done = run([*argv, *map(str, staged.files)], self._state / "rpm.log", _ENVIRONMENT)
-        if done.code:
-            raise TransactionDiffers(
-                f"rpm cannot do exactly this: {last_lines(done.output)}; plan the change anew",
-                [line.strip() for line in done.output.splitlines()],
-            )
-        named = [Row(r.name, r.version, r.arch, r.header) for r in map(read_rpm, staged.files)]
-        also = rpmdb.also(before, rpmdb.rows(copy), named)
-        shutil.rmtree(folder)
+        with self._aside() as copy:
+            before = rpmdb.rows(copy)
+            words = [w for w in derived.JUST_DATABASE if undo or w != "--oldpackage"]
+            argv = ["rpm", f"--dbpath={copy.parent}", *(w for w in words if w != "--nodeps"), "--"]
+            done = run([*argv, *map(str, staged.files)], self._state / "rpm.log", _ENVIRONMENT)
+            if done.code:
+                raise TransactionDiffers(
+                    f"rpm cannot do exactly this: {last_lines(done.output)}; plan the change anew",
+                    [line.strip() for line in done.output.splitlines()],
+                )
+            named = [Row(r.name, r.version, r.arch, r.header) for r in map(read_rpm, staged.files)]
+            also = rpmdb.also(before, rpmdb.rows(copy), named)
         if also:
             raise TransactionDiffers(
                 f"rpm would do more than was named: {', '.join(also[:5])}; "
                 "name it in the plan, or leave this host out",
                 also,
             )
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        source = self._database()
+        with ExitStack() as stack:
+            with rpmdb.held(source.parent, fcntl.LOCK_SH):
+                copy = stack.enter_context(rpmdb.aside(source, self._state))
+            yield copy
 
     def _words(self, *, undo: bool) -> list[str]:
         words = ["rpm", f"--dbpath={Path(rpmdb.find(self._root)).parent}", "--upgrade"]

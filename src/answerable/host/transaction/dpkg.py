@@ -53,6 +53,7 @@ class Host:
 
     sides = (".dpkg-dist", ".dpkg-new", ".ucf-dist")
     saved = ()
+    implied = None
 
     def __init__(self, root: Path, debs: Sequence[Deb]) -> None:
         self._root, self._debs, self._folders = root, debs, Folders(root)

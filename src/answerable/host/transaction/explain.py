@@ -7,6 +7,7 @@ A change is explained only by one of these, tried in this order:
 3. it is computed by a known tool, and is computed anew (derived.py)
 4. a named package ships exactly this: kind, bytes, target; mode and owner as shipped, as the host's
    own statoverride says, or as they were before; no attribute that was not there before
+   (a folder that nobody ships and a shipped file needs: as the tool makes it, where none was)
 5. it is gone, a named package shipped it before and does not now, and no other package has it
 6. it is the shipped version of a configuration file that the host keeps its own version of, or the
    host's own version beside a shipped one, unchanged
@@ -74,6 +75,7 @@ class Explainer:
             for path, shipped in package.files.items():
                 place = host.place(path, package.name) if path != "/" else "/"
                 self._shipped[place] = (package, shipped, path in conffiles)
+        self._needed = _above(self._shipped) if host.implied else {}
         self._before = host.listed()
         self._others: set[str] | None = None
         self._looks: Mapping[str, Change] = {}
@@ -114,6 +116,8 @@ class Explainer:
             stem = path.removesuffix(end)
             if path.endswith(end) and stem in self._shipped:
                 return self._shipped[stem][0].name
+        if path in self._needed:
+            return self._shipped[self._needed[path]][0].name
         return self._before.get(path) or path.rpartition("/")[2].partition(".")[0].partition(":")[0]
 
     def _why(self, change: Change) -> str:
@@ -124,6 +128,8 @@ class Explainer:
             return self._as_shipped(change)
         if after is None:
             return self._gone(path)
+        if path in self._needed and not change.before and self._host.implied:
+            return self._looks_shipped(path, self._host.implied, None, after)
         for ends, judge in ((self._host.sides, self._side), (self._host.saved, self._kept)):
             if end := next((end for end in ends if path.endswith(end)), ""):
                 return judge(path.removesuffix(end), after)
@@ -131,10 +137,12 @@ class Explainer:
         return "belongs to another package" if self._owned(path) else nobody
 
     def _as_shipped(self, change: Change) -> str:
-        _, shipped, _ = self._shipped[change.path]
-        before, after = change.before, change.after
+        shipped, after = self._shipped[change.path][1], change.after
         if after is None:
             return "gone, though it is shipped"
+        return self._looks_shipped(change.path, shipped, change.before, after)
+
+    def _looks_shipped(self, path: str, shipped: Shipped, before: Look | None, after: Look) -> str:
         if after.kind != shipped.kind:
             return f"a {after.kind} where a {shipped.kind} is shipped"
         if (after.sha256, after.target) != (shipped.sha256, shipped.target):
@@ -144,7 +152,7 @@ class Explainer:
             return "attributes or capabilities that are not shipped"
         if before and _rights(before) == _rights(after):
             return ""
-        return self._wrong_rights(change.path, shipped, after)
+        return self._wrong_rights(path, shipped, after)
 
     def _wrong_rights(self, path: str, shipped: Shipped, after: Look) -> str:
         user, group, mode = self._host.override(path) or (*shipped.owner, shipped.mode)
@@ -203,6 +211,17 @@ def digest(effects: Iterable[Json]) -> str:
 def sensitive(found: Mapping[str, Sequence[str]]) -> list[str]:
     """Give the classes that were found, in the order of `CLASSES`."""
     return [name for name in CLASSES if found.get(name)]
+
+
+def _above(shipped: Iterable[str]) -> dict[str, str]:
+    """Give folder -> a path below it, for the folders of these paths."""
+    found = dict[str, str]()
+    for path in shipped:
+        above = path.rpartition("/")[0]
+        while above and above not in found:
+            found[above] = path
+            above = above.rpartition("/")[0]
+    return found
 
 
 def _rights(look: Look) -> tuple[str, int, int, int]:

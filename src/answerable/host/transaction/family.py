@@ -96,6 +96,10 @@ class Database(Protocol):
     def saved(self) -> tuple[str, ...]:
         """Endings of a host's own configuration file beside the shipped one."""
 
+    @property
+    def implied(self) -> Shipped | None:
+        """How the tool makes a folder that no package ships and a shipped file needs."""
+
     def place(self, path: str, package: str) -> str:
         """Give where a file that a package ships lies on this host."""
 

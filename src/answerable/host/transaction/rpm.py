@@ -19,7 +19,7 @@ from pathlib import Path
 
 from answerable.host.transaction import rpmdb
 from answerable.host.transaction.effects import Change
-from answerable.host.transaction.family import Folders, Taken
+from answerable.host.transaction.family import Folders, Shipped, Taken
 from answerable.host.transaction.journal import Merge
 from answerable.host.transaction.rpmdb import Row
 from answerable.host.transaction.rpmfile import Rpm, read_rpm
@@ -29,14 +29,21 @@ ROOT = Path("/")
 
 
 class RpmFamily:
-    """Conforms to `family.Family`."""
+    """Conforms to `family.Family`.
+
+    Args:
+        place: a folder of the agent's own, in which databases are looked at.
+    """
 
     merge: Mapping[str, Merge] = {}
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
 
     def read(self, files: Sequence[Path], root: Path) -> tuple[Sequence[Rpm], "Host"]:
         """See the port."""
         rpms = [read_rpm(file) for file in files]
-        return rpms, Host(root, rpms)
+        return rpms, Host(root, rpms, self._place)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -54,13 +61,15 @@ class Host:
     Args:
         root: the host's root.
         rpms: the named packages.
+        place: a folder of the agent's own.
     """
 
     sides = (".rpmnew",)
     saved = (".rpmsave", ".rpmorig")
+    implied = Shipped("dir", 0o755, ("root", "root"), (0, 0))
 
-    def __init__(self, root: Path, rpms: Sequence[Rpm]) -> None:
-        self._root, self._folders = root, Folders(root)
+    def __init__(self, root: Path, rpms: Sequence[Rpm], place: Path) -> None:
+        self._root, self._folders, self._place = root, Folders(root), place
         self._path = rpmdb.find(root)
         self._named = [Row(r.name, r.version, r.arch, r.header) for r in rpms]
         self._names = {rpm.name for rpm in rpms}
@@ -109,7 +118,9 @@ class Host:
         made = [change for change in commit if change.path == self._path and change.after]
         if not made:
             return [f"`{self._path}` did not change"]
-        return rpmdb.also(self._before, rpmdb.rows(made[0].source), self._named)
+        # SQLite follows every link of a path, and those of another mount namespace lead astray.
+        with rpmdb.aside(made[0].source, self._place) as copy:
+            return rpmdb.also(self._before, rpmdb.rows(copy), self._named)
 
     def _file(self) -> Path:
         return self._root / self._path.lstrip("/")

@@ -13,6 +13,7 @@ Sources: rpm's lib/backend/sqlite.c and lib/rpmlock.c; sqlite.org/wal.html. Left
 
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from answerable.host.driver import DriverFailed, Locked
+from answerable.host.files import make_private
 from answerable.host.transaction.rpmheader import Header, Tag, version
 
 NAME = "rpmdb.sqlite"
@@ -113,6 +115,18 @@ def also(before: Iterable[Row], after: Iterable[Row], named: Iterable[Row]) -> l
         else:
             problems.append(f"also removed: {_said(row)}")
     return sorted(problems)
+
+
+@contextmanager
+def aside(path: Path, place: Path) -> Iterator[Path]:
+    """Give a copy of a database in a folder of its own below `place`; it is gone afterwards."""
+    folder = place / "rpmdb"
+    shutil.rmtree(folder, ignore_errors=True)
+    make_private(folder)
+    try:
+        yield shutil.copyfile(path, folder / NAME)
+    finally:
+        shutil.rmtree(folder)
 
 
 @contextmanager

@@ -10,7 +10,7 @@
 | `sudo` | sudoers, polkit rules, doas |
 | `pam` | PAM configuration and modules, nsswitch |
 | `ssh` | ssh and sshd configuration, authorized keys |
-| `package-source` | apt and dpkg configuration, sources, keys and keyrings |
+| `package-source` | configuration, sources, keys and keyrings of apt, dpkg, rpm, dnf |
 | `loader` | the dynamic loader's configuration and preloads |
 | `udev`, `module` | udev rules and hwdb; kernel modules, modprobe, modules-load |
 | `ca` | certificate authorities |
@@ -31,7 +31,7 @@ from answerable.host.transaction.port import Look
 _SETUID = 0o6000
 _PATHS = {
     "unit": r"/(usr/)?lib/systemd/(system|user)(-generators|-preset|-shutdown|-sleep)?/.*"
-            r"|/etc/systemd/.*|/etc/init\.d/.*|/etc/rc.?\.d/.*|/etc/inittab|/etc/xdg/autostart/.*"
+            r"|/etc/systemd/.*|/etc/(rc\.d/)?(init\.d|rc.?\.d)/.*|/etc/inittab|/etc/xdg/autostart/.*"
             r"|/usr/share/user-tmpfiles\.d/.*|/etc/xdg/systemd/.*|/etc/(x?inetd)\b.*",
     "timer": r".*\.timer(/.*|\.wants/.*)?",
     "cron": r"/etc/(ana)?cron.*|/var/spool/(ana)?cron/.*|/etc/at\.(allow|deny)",
@@ -42,19 +42,22 @@ _PATHS = {
            r"|/etc/nsswitch\.conf|.*/libnss_[^/]*",
     "ssh": r"/etc/ssh/.*|.*/\.ssh(/.*)?",
     "package-source": r"/etc/(apt|dpkg)/.*|/usr/share/keyrings/.*|/usr/share/apt/.*"
-                      r"|/var/lib/dpkg/(diversions|statoverride)",
+                      r"|/var/lib/dpkg/(diversions|statoverride)|/etc/(yum|dnf|rpm)(\..*|/.*)?"
+                      r"|/etc/pki/rpm-gpg/.*|/usr/lib/rpm/(.*/)?(macros.*|rpmrc)"
+                      r"|/usr/share/distribution-gpg-keys/.*",
     "loader": r"/etc/ld\.so\..*|(/usr)?/lib(32|64|x32)?/(.*/)?ld-[^/]*\.so[^/]*",
     "udev": r"(/usr)?/lib/udev/.*|/etc/udev/.*",
     "module": r"(/usr)?/lib/modules/.*|(/usr)?/lib/modprobe\.d/.*|/etc/modprobe.*|/etc/modules.*"
               r"|(/usr)?/lib/modules-load\.d/.*|(/usr)?/lib/firmware/.*",
     "ca": r"/usr/share/ca-certificates/.*|/etc/ssl/certs(/.*)?|/usr/local/share/ca-certificates/.*"
-          r"|/etc/ca-certificates.*",
+          r"|/etc/ca-certificates.*|/etc/pki/(tls/certs|ca-trust)(/.*)?|/usr/share/pki/.*",
     "kernel-setting": r"/etc/sysctl.*|(/usr)?/lib/(sysctl|tmpfiles|binfmt)\.d/.*"
                       r"|/etc/(tmpfiles|binfmt)\.d/.*",
     "boot": r"/boot(/.*)?|/etc/initramfs-tools/.*|/usr/share/initramfs-tools/.*|/etc/default/grub.*"
             r"|/etc/grub\.d/.*|/etc/kernel/.*|/(initrd|vmlinuz).*|/usr/lib/dracut/.*",
-    "firewall": r"/etc/(nftables|iptables|ufw|firewalld).*",
-    "shell": r"/etc/(profile|environment|bash\.bashrc|zsh|skel)(\..*|/.*)?|/root/\..*",
+    "firewall": r"/etc/(nftables|iptables|ufw|firewalld).*|/etc/sysconfig/(nftables|ip6?tables).*",
+    "shell": r"/etc/(profile|environment|bash\.bashrc|bashrc|csh\.[^/]*|zsh|skel)(\..*|/.*)?"
+             r"|/root/\..*",
     "bus": r"/etc/dbus-1/.*|/usr/share/dbus-1/.*",
 }  # fmt: skip
 _KNOWN = {name: re.compile(form) for name, form in _PATHS.items()}

@@ -41,6 +41,7 @@ class Ground:
         feed: folder of the mirror (with a folder for each suite), or of the wheels.
         pending: what can be updated today.
         expired: suites that are past their Valid-Until.
+        clone: root directory that is what each host was, where there is one.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Ground:
     feed: Path
     pending: tuple[Pending, ...]
     expired: tuple[str, ...] = ()
+    clone: Path | None = None
 
     def pin(self, host: str, package: str) -> None:
         """Make a host's service refuse a newer version of `package` than it has now.
@@ -124,7 +126,7 @@ def _real(directory: Path, names: Sequence[str], now: int, say: Say) -> Ground:
     except BaseException:
         hosts.down()
         raise
-    return Ground("real", "", hosts, distribution.ecosystem, root, pending, made.expired)
+    return Ground("real", "", hosts, distribution.ecosystem, root, pending, made.expired, tree)
 
 
 def _configure(hosts: Hosts, host: str, pending: Sequence[Pending], pinned: dict[str, str]) -> None:

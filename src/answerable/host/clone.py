@@ -45,6 +45,8 @@ from answerable.kernel import canon
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused, Unavailable, demand
 
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
 JOB = 1 << 20
 """Largest job, without its artefacts, bytes."""
 MEMORY = 4 << 30
@@ -192,6 +194,9 @@ def main(argv: Sequence[str]) -> int:
         answer["changes"] = rehearse(job, stream, driver_of(job, STATE))
     except (Unavailable, Refused, OSError) as error:
         answer = {"error": str(error)}
+        # Who sends is not cut off in the middle: it reads the answer only after its last byte.
+        while sys.stdin.buffer.read(CHUNK):
+            pass
     sys.stdout.write(json.dumps(answer) + "\n")
     return int("error" in answer)
 

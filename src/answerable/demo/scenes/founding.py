@@ -5,6 +5,7 @@ signatures under it. Every time in charter and authorization is seconds here, an
 """
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -217,7 +218,7 @@ def _start(cast: Cast, agents: Agents) -> None:
     hosts = cast.place("dana") / "hosts.json"
     cast.hand(hosts, CONTROL, READER)
     proven = {json.loads(row["record"])["host"]: row for row in json.loads(hosts.read_text())}
-    cast.init("control", CONTROL, _control(cast))
+    cast.init("control", CONTROL, _control(cast, agents.clone))
     for name in OBSERVERS:
         seen = {host: {**_place(cast, host), **proven[host]} for host in proven}
         given = {"log": cast.url(LOG), "control": cast.url(CONTROL), "poll": 1, "hosts": seen}
@@ -237,12 +238,23 @@ def _place(cast: Cast, host: str) -> dict[str, object]:
             "health": health}  # fmt: skip
 
 
-def _control(cast: Cast) -> dict[str, object]:
-    unit = [appliance.UNIT]
+def _clone(cast: Cast, root: Path) -> dict[str, object]:
+    """Serve a clone of the hosts to whoever has no right to do what a rehearsal does."""
+    line = cast.directory / "clone.sock"
+    words = [sys.executable, "-m", "answerable.demo.rehearser", str(line), str(root)]
+    with (cast.directory / "output" / "clone.txt").open("ab") as file:
+        cast.running["clone"] = cast.ground.hosts.run_in_hub(words, 0, None, file)
+    return {"hosts": {"ecosystem": cast.ground.ecosystem, "socket": str(line)}}
+
+
+def _control(cast: Cast, clone: Path | None) -> dict[str, object]:
+    unit, kind = [appliance.UNIT], {"clone": "hosts"} if clone else {}
     rows = {}
     for host in cast.ground.hosts.names:
         place = _place(cast, host)
         rows[host] = {"root": place["root"], "kind": place["kind"], "units": unit, "checks": unit,
-                      "ecosystem": cast.ground.ecosystem}  # fmt: skip
+                      "ecosystem": cast.ground.ecosystem, **kind}  # fmt: skip
+    clones = _clone(cast, clone) if clone else {}
     pace = {"busy": 1, "idle": 2, "patience": 120}
-    return {"log": cast.url(LOG), "feeds": {FEED: feed(cast)}, "hosts": rows, "pace": pace}
+    return {"log": cast.url(LOG), "feeds": {FEED: feed(cast)}, "hosts": rows, "pace": pace,
+            "clones": clones}  # fmt: skip

@@ -76,6 +76,11 @@ class Agents:
         """Give the agent's directory as we reach it."""
         return self.hosts.root(host) / HOME if self.real else self.hosts.root(host)
 
+    @property
+    def clone(self) -> Path | None:
+        """Give the root of what hosts were, if they rehearse what they change."""
+        return self.cast.ground.clone if self._why_plain == "" else None
+
     def inside(self, host: str) -> str:
         """Give the agent's directory as the host itself calls it."""
         return f"/{HOME}" if self.real else str(self.home(host))

@@ -10,9 +10,18 @@ from typing import Any
 
 from answerable.demo.ground import Pending
 from answerable.demo.scenes import sabotage
-from answerable.demo.scenes.cast import CONTROL, GUARDS, OBSERVERS
+from answerable.demo.scenes.cast import CONTROL, GUARDS, OBSERVERS, StoryFailed
 from answerable.demo.scenes.founding import AUTHORIZATION, FEED
-from answerable.demo.scenes.stage import Planned, Stage, follow, make, notice, told
+from answerable.demo.scenes.stage import (
+    Planned,
+    Stage,
+    follow,
+    make,
+    notice,
+    reports,
+    told,
+    upgrades,
+)
 from answerable.demo.scenes.watch import Record
 
 FIRST, PINNED = ("web1", "api1", "api2", "web3"), "web3"
@@ -75,7 +84,19 @@ def plan(stage: Stage, rows: Sequence[dict[str, Any]]) -> Planned:
             kept.append(line)
     tell.quote("\n".join(kept))
     tell.line(f"(the changes of the other hosts: {cast.place(CONTROL) / 'plans' / made.digest})")
+    _rehearsed(stage, made)
     return made
+
+
+def _rehearsed(stage: Stage, made: Planned) -> None:
+    tell, found = stage.cast.tell, [c for host in made.hosts for c in upgrades(made, host)]
+    named = {change["effects"] for change in found if "effects" in change}
+    if not named:
+        tell.line("these hosts have no transactions: nothing was rehearsed, orders name no effects")
+        return
+    folder = stage.cast.place(CONTROL) / "effects"
+    many = sum(len((folder / effects).read_text("utf-8").splitlines()) - 1 for effects in named)
+    tell.good(f"rehearsed on a clone before anybody is told: {len(named)} lists, {many} effects")
 
 
 def boot(stage: Stage, made: Planned) -> Pending:
@@ -117,6 +138,19 @@ def roll(stage: Stage, made: Planned, said: Record) -> None:
             return
         for host in hosts:
             follow(stage, made, said, host)
+            _compared(stage, made, said, host)
+
+
+def _compared(stage: Stage, made: Planned, said: Record, host: str) -> None:
+    """Compare what a host says that it did to its files with what was noticed."""
+    details = {r["body"]["change"]: r["body"]["detail"] for r in reports(stage, said, host)}
+    named = {c["id"]: c["effects"] for c in upgrades(made, host) if "effects" in c}
+    for change, effects in named.items():
+        if f"effects {effects}" not in details[change]:
+            raise StoryFailed(f"{host} did something else in {change}: {details[change]}")
+    if named:
+        said_so = f"{host}: {len(named)} upgrades had exactly the effects that people were told"
+        stage.cast.tell.good(said_so)
 
 
 def advance(stage: Stage, said: Record, number: int) -> None:

@@ -32,6 +32,11 @@ class Planned:
         return [[json.loads(order)["host"] for order in ring] for ring in self.body["rings"]]
 
     @property
+    def hosts(self) -> list[str]:
+        """Hosts, in the order of their rings."""
+        return [host for ring in self.rings for host in ring]
+
+    @property
     def packages(self) -> set[str]:
         """Packages that it would upgrade."""
         orders = [json.loads(order) for ring in self.body["rings"] for order in ring]
@@ -79,6 +84,11 @@ def order_of(made: Planned, host: str) -> dict[str, Any]:
             if order["host"] == host:
                 return order
     raise StoryFailed(f"{host} is not in the plan {made.digest}")
+
+
+def upgrades(made: Planned, host: str) -> list[dict[str, Any]]:
+    """Give the upgrades of a host's order."""
+    return [change for change in order_of(made, host)["changes"] if change["type"] == "upgrade"]
 
 
 def follow(stage: Stage, made: Planned, said: Record, host: str) -> None:

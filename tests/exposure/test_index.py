@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.exposure.index import affected, everywhere
+from answerable.exposure.index import affected, everywhere, reached
 from answerable.exposure.keys import places
 from answerable.inventory.fleet import Fleet
 from answerable.inventory.installed import Installed, Inventory
@@ -43,6 +43,9 @@ def test_the_index_finds_what_comparing_one_by_one_finds(store: Fleet, seed: int
         for host in store.names(f.hosts)
     }
     assert found == plainly(rows, [*changed, *inventories[4:]])
+    for row_ in rows:
+        assert reached(store, [row_])[0] == everywhere(affected(store, [row_])[0])
+    assert reached(store, rows) == (everywhere(findings), affected(store, rows)[1])
 
 
 def test_hosts_are_a_set_that_zones_cut(store: Fleet) -> None:

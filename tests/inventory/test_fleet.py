@@ -9,7 +9,7 @@ import pytest
 from pyroaring import BitMap
 
 from answerable.exposure.keys import key, places
-from answerable.inventory import store
+from answerable.inventory import change
 from answerable.inventory.fleet import Fleet, NoFleet
 from answerable.inventory.installed import EVERYWHERE, Gap, Installed, Inventory
 
@@ -226,9 +226,9 @@ def test_moves_count_wherever_they_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, kept: int
 ) -> None:
     """Written down as such, put into bitmaps, or some here and some there: the same answers."""
-    monkeypatch.setattr(store, "FEW", few)
-    monkeypatch.setattr(store, "KEPT", kept)
-    monkeypatch.setattr(store, "LOOK", 5)
+    monkeypatch.setattr(change, "FEW", few)
+    monkeypatch.setattr(change, "KEPT", kept)
+    monkeypatch.setattr(change, "LOOK", 5)
     chance, truth = random.Random(few), dict[str, set[str]]()
     with Fleet(tmp_path / "fleet.db", places) as fleet:
         for seen in range(60):

@@ -5,11 +5,12 @@ last heard of; `Fleet.known` says which of them still count, and the others are 
 
     findings, unordered = affected(fleet, rows)
     everywhere(findings) & fleet.zone("pci")            # a set of hosts in microseconds
+    hosts, unordered = reached(fleet, rows)             # only the set, sooner
 
 Left out: all advisories at once over exports of other systems (fleet.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pyroaring import BitMap
@@ -69,6 +70,29 @@ def affected(fleet: Fleet, rows: Iterable[Range]) -> tuple[list[Finding], list[U
         for row, flaws in standing(mine)
     ]
     return found, unordered
+
+
+def reached(fleet: Fleet, rows: Sequence[Range]) -> tuple[BitMap, list[Unordered]]:
+    """Give every host that `affected` would find, without saying what is affected there.
+
+    Args, raises: as `affected`.
+
+    Returns: those hosts, and the rows that cannot be applied.
+    """
+    if any(row.status == "not_affected" for row in rows):
+        findings, unordered = affected(fleet, rows)
+        return everywhere(findings), unordered
+    hosts, unordered = list[BitMap](), []
+    for row in rows:
+        if row.withdrawn:
+            continue
+        try:
+            low, high = bounds(row)
+        except Refused as refusal:
+            unordered.append(Unordered(row, refusal.detail))
+            continue
+        hosts.append(fleet.reached(row.ecosystem, row.level, row.package, low, high))
+    return BitMap.union(BitMap(), *hosts), unordered
 
 
 def everywhere(findings: Iterable[Finding]) -> BitMap:

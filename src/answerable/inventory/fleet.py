@@ -17,29 +17,22 @@ Left out: who may report for a host (a signed inventory is opened before `record
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from pyroaring import BitMap
 
+from answerable.inventory import blocks
+from answerable.inventory.change import Change, change
 from answerable.inventory.installed import EVERYWHERE, Gap, Installed, Inventory, State
-from answerable.inventory.store import (
-    HOSTS,
-    Change,
-    NoFleet,
-    Places,
-    Row,
-    Store,
-    bitmap,
-    current,
-    installed,
-    joined,
-)
+from answerable.inventory.store import NoFleet, Places, Row, Store, bitmap, installed, joined
 
 __all__ = ["Fleet", "Host", "NoFleet"]
 _PACKAGE = "id, ecosystem, package, version, arch, source, source_version, provides"
 _HOST = "id, host, instance, zones, owner, seen"
+_state, _WHOLE = attrgetter("state"), {"installed"}
 MANY = 500
 """Ids in one query; SQLite takes 32,766 at most."""
 
@@ -101,28 +94,30 @@ class Fleet:
 
         Returns: whether it was news; an older inventory than the one that is known changes nothing.
         """
-        with self._store.change() as change:
-            return self._put(change, inventory, seen, gaps)
+        with change(self._store) as made:
+            return self._put(made, inventory, seen, gaps)
 
     def record_all(self, inventories: Iterable[tuple[Inventory, int]]) -> int:
         """Take what many hosts have, each at its POSIX second, in one transaction.
 
         Returns: how many were news.
         """
-        with self._store.change() as change:
-            return sum(self._put(change, each, seen, ()) for each, seen in inventories)
+        with change(self._store) as made:
+            return sum(self._put(made, each, seen, ()) for each, seen in inventories)
 
     def _put(self, change: Change, inventory: Inventory, seen: int, gaps: Iterable[Gap]) -> bool:
-        ids = {self._store.id_of(package): package for package in inventory.packages}
+        ids = change.ids(inventory.packages)
         before = self._host(inventory.host)
         if before and before[0].seen > seen:
             return False
         host = self._write(change, inventory, seen, before, BitMap(ids))
-        odd = [(host, n, p.state) for n, p in ids.items() if p.state != "installed"]
-        for table in ("state", "gap"):
-            change.run(f"delete from {table} where host = ?", (host,))  # noqa: S608  our names
-        for row in odd:
-            change.run("insert into state values (?, ?, ?)", row)
+        if before:
+            for table in ("state", "gap"):
+                change.run(f"delete from {table} where host = ?", (host,))  # noqa: S608  our names
+        if {*map(_state, inventory.packages)} - _WHOLE:
+            for number, package in zip(ids, inventory.packages, strict=True):
+                if package.state != "installed":
+                    change.run("replace into state values (?, ?, ?)", (host, number, package.state))
         for gap in gaps:
             change.run("replace into gap values (?, ?, ?)", (host, gap.name, gap.reason))
         return True
@@ -166,7 +161,7 @@ class Fleet:
             heard of it later than `seen`, or if it does not have what is said to be gone: then its
             whole inventory is wanted.
         """
-        with self._store.change() as change:
+        with change(self._store) as made:
             before = self._host(host)
             less = {self._store.id_of(p) for p in gone}
             more = {self._store.id_of(p): p for p in come}
@@ -174,31 +169,36 @@ class Fleet:
                 return False
             was, ids = before
             after = (ids - BitMap(less)) | BitMap(more)
-            change.run(
+            made.run(
                 "update host set seen = ?, packages = ? where id = ?",
                 (seen, after.serialize(), was.id),
             )
-            change.moved(was.id, ids, after)
-            for number in less:
-                change.run("delete from state where host = ? and package = ?", (was.id, number))
-            for number, package in more.items():
-                if package.state != "installed":
-                    row = (was.id, number, package.state)
-                    change.run("replace into state values (?, ?, ?)", row)
+            made.moved(was.id, ids, after)
+            self._restate(made, was.id, less, more)
             return True
+
+    def _restate(
+        self, change: Change, host: int, less: Iterable[int], more: Mapping[int, Installed]
+    ) -> None:
+        if self._store.rows("select 1 from state where host = ? limit 1", (host,)):
+            for number in less:
+                change.run("delete from state where host = ? and package = ?", (host, number))
+        for number, package in more.items():
+            if package.state != "installed":
+                change.run("replace into state values (?, ?, ?)", (host, number, package.state))
 
     def forget(self, host: str) -> None:
         """Drop a host that left the fleet."""
-        with self._store.change() as change:
+        with change(self._store) as made:
             before = self._host(host)
             if not before:
                 return
             was, ids = before
-            change.moved(was.id, ids, BitMap())
-            change.joined(was.id, "zone", was.zones, ())
-            change.joined(was.id, "owner", _some(was.owner), ())
+            made.moved(was.id, ids, BitMap())
+            made.joined(was.id, "zone", was.zones, ())
+            made.joined(was.id, "owner", _some(was.owner), ())
             for table, column in (("state", "host"), ("gap", "host"), ("host", "id")):
-                change.run(f"delete from {table} where {column} = ?", (was.id,))  # noqa: S608
+                made.run(f"delete from {table} where {column} = ?", (was.id,))  # noqa: S608
 
     def _host(self, name: str) -> tuple[Host, BitMap] | None:
         rows = self._store.rows(f"select {_HOST}, packages from host where host = ?", (name,))  # noqa: S608
@@ -239,8 +239,10 @@ class Fleet:
 
     def names(self, hosts: BitMap) -> list[str]:
         """Spell a set of hosts, sorted."""
-        found = self._chunks("select host from host where id in", hosts)
-        return sorted(row[0] for row in found)
+        query = "select host from host where id in"
+        return sorted(
+            row[0] for m, ids in _parts(hosts) for row in self._store.rows(query + m, ids)
+        )
 
     # --- packages ---------------------------------------------------------------------------------
 
@@ -252,33 +254,31 @@ class Fleet:
             self._store.rows("select package, state from state where host = ?", (host.id,))
         )
         packages = []
-        for row in self._chunks(f"select {_PACKAGE} from package where id in", ids):  # noqa: S608
-            packages.append(installed(row, states))
-            self._store.remember(row[0], packages[-1])
+        for marks, part in _parts(ids):
+            query = f"select {_PACKAGE} from package where id in {marks}"  # noqa: S608
+            for row in self._store.rows(query, part):
+                packages.append(installed(row, states))
+                self._store.remember(row[0], packages[-1])
         packages.sort(key=_by_name)
         return Inventory(host.host, host.instance, host.zones, tuple(packages), host.owner)
 
     def packages(self, ids: BitMap | None = None) -> Iterator[tuple[int, Installed, BitMap]]:
         """Give packages that anybody has, with their ids and who has them; all, or those named."""
-        query = f"select {HOSTS}, {_PACKAGE} from package"  # noqa: S608
-        rows = self._store.rows(query) if ids is None else self._chunks(f"{query} where id in", ids)
-        for row in rows:
-            hosts = current(row[0], row[1])
-            if hosts:
-                yield row[2], installed(row[2:], {}), hosts
+        parts = [("", [])] if ids is None else [(f"where id in {m}", n) for m, n in _parts(ids)]
+        for where, values in parts:
+            columns = f", {_PACKAGE}"
+            for number, hosts, row in self._store.having(f"from package {where}", values, columns):
+                yield number, installed(row, {}), hosts
 
     def within(
         self, ecosystem: str, level: str, package: str, low: bytes, high: bytes
     ) -> list[tuple[int, BitMap]]:
         """Give the packages found at a place with low <= key < high, and who has each."""
-        found = self._store.rows(
-            f"select place.id, {HOSTS} from place join package on package.id = place.id"  # noqa: S608
-            " where place.ecosystem = ? and level = ? and place.package = ?"
-            " and key >= ? and key < ?",
-            (ecosystem, level, package, low, high),
-        )
-        sets = ((number, current(hosts, moves)) for number, hosts, moves in found)
-        return [(number, hosts) for number, hosts in sets if hosts]
+        return blocks.within(self._store, (ecosystem, level, package), low, high)
+
+    def reached(self, ecosystem: str, level: str, package: str, low: bytes, high: bytes) -> BitMap:
+        """Give who has any package found at a place with low <= key < high."""
+        return blocks.reached(self._store, (ecosystem, level, package), low, high)
 
     def ids(self, host: str) -> BitMap:
         """Give the packages of a host; none if it is not known."""
@@ -288,18 +288,16 @@ class Fleet:
     def versions(self, ecosystem: str) -> Mapping[str, set[str]]:
         """Give every package of an ecosystem that is on any host, with its versions."""
         found: dict[str, set[str]] = {}
-        query = f"select package, version, {HOSTS} from package where ecosystem = ?"  # noqa: S608
-        for package, version, hosts, moves in self._store.rows(query, (ecosystem,)):
-            if current(hosts, moves) if moves else hosts:
-                found.setdefault(package, set()).add(version)
+        tail = "from package where ecosystem = ?"
+        for _, _, row in self._store.having(tail, (ecosystem,), ", package, version"):
+            found.setdefault(row[0], set()).add(row[1])
         return found
 
     def ecosystems(self) -> dict[str, BitMap]:
         """Give every ecosystem with the hosts that have any package of it."""
         found: dict[str, BitMap] = {}
-        for ecosystem, *hosts in self._store.rows(f"select ecosystem, {HOSTS} from package"):  # noqa: S608
-            if having := current(*hosts):
-                found.setdefault(ecosystem, BitMap()).update(having)
+        for _, having, (ecosystem,) in self._store.having("from package", (), ", ecosystem"):
+            found.setdefault(ecosystem, BitMap()).update(having)
         return dict(sorted(found.items()))
 
     def gaps(self) -> list[tuple[Gap, BitMap]]:
@@ -307,19 +305,18 @@ class Fleet:
         found: dict[tuple[str, str], BitMap] = {}
         for host, name, reason in self._store.rows("select host, name, reason from gap"):
             found.setdefault((name, reason), BitMap()).add(host)
-        for name, reason, *hosts in self._store.rows(
-            f"select package, unordered, {HOSTS} from package where unordered <> ''"  # noqa: S608
-        ):
-            if having := current(*hosts):
-                found.setdefault((name, reason), BitMap()).update(having)
+        tail = "from package where unordered <> ''"
+        for _, having, what in self._store.having(tail, (), ", package, unordered"):
+            found.setdefault(what, BitMap()).update(having)
         return [(Gap(*what), hosts) for what, hosts in sorted(found.items(), key=lambda f: f[0])]
 
-    def _chunks(self, query: str, ids: BitMap) -> Iterator[Row]:
-        numbers = list(ids)
-        for start in range(0, len(numbers), MANY):
-            part = numbers[start : start + MANY]
-            marks = ", ".join("?" * len(part))
-            yield from self._store.rows(f"{query} ({marks})", part)
+
+def _parts(ids: BitMap) -> Iterator[tuple[str, list[int]]]:
+    """Give ids in parts that one query takes, each with its marks."""
+    numbers = list(ids)
+    for start in range(0, len(numbers), MANY):
+        part = numbers[start : start + MANY]
+        yield f"({', '.join('?' * len(part))})", part
 
 
 def _host(row: Row) -> Host:

@@ -4,29 +4,33 @@ One SQLite file (WAL, each transaction on disk before it counts). Form:
 
     host(id, host, instance, zones, owner, seen, packages)   packages: bitmap of package ids
     package(id, ecosystem, package, version, arch, source, source_version, provides, hosts)
-    moved(package, host, here)                               not yet in `hosts`: who came, who went
+    moved(n, host, gone, come)                               not yet in `hosts`: bitmaps of ids
     place(ecosystem, level, package, key, id)                under what a package is looked up
+    block(ecosystem, level, package, low, kinds, hosts)      many versions at once (blocks.py)
+    stale(kinds)                                             packages that blocks are wrong about
     member(kind, name, hosts)                                kind: `zone` or `owner`
     state(host, package, state)                              of packages that are not whole
     gap(host, name, reason)                                  what is there and matches nothing
 
 Rules: a package, as all its fields but its state tell it from others, has one id for ever; a host's
 id is free again when it is forgotten. `hosts` is null when nobody had the package. What has no
-order has no place, and is listed (`unordered`). The few moves of one host are written down as such,
+order has no place, and is listed (`unordered`). The few moves of one host are one row of `moved`,
 which costs a page and not a bitmap each; many at once, or many of them together, go into the
-bitmaps. Whoever reads sees both (`HOSTS`, `current`). Bitmaps are Roaring's own form; like the rest
-of the file they are ours alone, and are rebuilt from the hosts when in doubt.
+bitmaps. Whoever reads sees both (`having`). The newest number in `moved` is used once only, so
+whoever has read up to it knows whether something has happened since. Bitmaps are Roaring's own
+form; like the rest of the file they are ours alone, and are rebuilt from the hosts when in doubt.
 
-Left out: what the fleet promises (fleet.py); matching (exposure/index.py).
+Left out: what a transaction does (change.py); what the fleet promises (fleet.py); matching
+(exposure/index.py).
 """
 
 import json
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyroaring import BitMap
 
@@ -36,11 +40,7 @@ from answerable.kernel.errors import Refused, Unavailable
 BUSY = 10.0
 """Longest wait for another writer, seconds."""
 WAL = 4_000
-"""Pages in the write-ahead log before they go into the tables: some two hundred deltas."""
-FEW, KEPT = 2_000, 20_000
-"""Most moves of one transaction that are written down as such, and most that are kept so."""
-LOOK = 64
-"""How many changes apart somebody looks how many are kept."""
+"""Pages in the write-ahead log before they go into the tables: some thousand deltas."""
 CACHED = 1 << 18
 """Most packages whose ids are remembered."""
 Place = tuple[str, str, str, bytes]
@@ -48,6 +48,7 @@ Place = tuple[str, str, str, bytes]
 Places = Callable[[Installed], Iterable[Place]]
 """Gives where a package is looked up; raises `Refused` for a version that has no order."""
 _FIELDS = "ecosystem, package, version, arch, source, source_version, provides"
+_fields = attrgetter(*_FIELDS.split(", "))
 _SAME = " and ".join(f"{field} = ?" for field in _FIELDS.split(", "))
 _TABLES = f"""
 create table if not exists host (
@@ -60,13 +61,17 @@ create table if not exists package (
     unordered text not null, hosts blob, unique ({_FIELDS})
 ) strict;
 create table if not exists moved (
-    package integer not null, host integer not null, here integer not null,
-    primary key (package, host)
-) strict, without rowid;
+    n integer primary key, host integer not null, gone blob not null, come blob not null
+) strict;
 create table if not exists place (
     ecosystem text not null, level text not null, package text not null, key blob not null,
     id integer not null, primary key (ecosystem, level, package, key, id)
 ) strict, without rowid;
+create table if not exists block (
+    ecosystem text not null, level text not null, package text not null, low blob not null,
+    kinds blob not null, hosts blob not null, primary key (ecosystem, level, package, low)
+) strict;
+create table if not exists stale (kinds blob not null) strict;
 create table if not exists member (
     kind text not null, name text not null, hosts blob not null, primary key (kind, name)
 ) strict, without rowid;
@@ -78,26 +83,10 @@ create table if not exists gap (
     host integer not null, name text not null, reason text not null, primary key (host, name)
 ) strict, without rowid;
 """
-FORM = 3
+FORM = 4
 """Which form of the tables a file has."""
 Row = tuple[Any, ...]
-
-
-class Moves(NamedTuple):
-    """Hosts that come and go, by what they come to and leave."""
-
-    come: defaultdict[Any, list[int]]
-    gone: defaultdict[Any, list[int]]
-
-    def each(self) -> Iterator[tuple[Any, list[int], list[int]]]:
-        """Give each, and forget it; no host has moved twice."""
-        for what in {**self.come, **self.gone}:
-            yield what, self.come.pop(what, []), self.gone.pop(what, [])
-
-    def clear(self) -> None:
-        """Forget all."""
-        self.come.clear()
-        self.gone.clear()
+_READ = "select hosts, package.id, (select max(n) from moved)"
 
 
 class NoFleet(Unavailable):
@@ -109,27 +98,41 @@ def bitmap(data: bytes | None) -> BitMap:
     return BitMap.deserialize(data) if data else BitMap()
 
 
-HOSTS = """hosts, (
-    select group_concat(host * 2 + here) from moved where moved.package = package.id
-)"""
-"""The columns, of the table `package`, that `current` takes."""
-
-
-def current(data: bytes | None, moves: str | None) -> BitMap:
-    """Give who has a package now."""
-    hosts = bitmap(data)
-    for move in moves.split(",") if moves else ():
-        host, here = divmod(int(move), 2)
-        if here:
-            hosts.add(host)
-        else:
-            hosts.discard(host)
-    return hosts
-
-
 def joined(rows: Iterable[Row]) -> BitMap:
     """Give the union of one column of bitmaps."""
     return BitMap.union(BitMap(), *(BitMap.deserialize(row[0]) for row in rows))
+
+
+class Moved:
+    """What hosts came to and left since the bitmaps were written, as far as it was read.
+
+    `by_package` holds for each package its hosts, each with whether it has the package now; `first`
+    and `last` are numbers of rows, 0 if there were none; `touched` are those packages, and those
+    that blocks are wrong about.
+    """
+
+    def __init__(self, first: int, stale: BitMap) -> None:
+        """Begin with nothing."""
+        self.first, self.last, self.touched = first, 0, stale
+        self.by_package: dict[int, dict[int, bool]] = {}
+
+    def add(self, number: int, host: int, gone: bytes, come: bytes) -> None:
+        """Take the next row."""
+        self.last = number
+        for data, here in ((gone, False), (come, True)):
+            for package in BitMap.deserialize(data):
+                self.by_package.setdefault(package, {})[host] = here
+                self.touched.add(package)
+
+    def current(self, package: int, hosts: bytes | None) -> BitMap:
+        """Give who has a package now, from its bitmap."""
+        found = bitmap(hosts)
+        for host, here in self.by_package.get(package, {}).items():
+            if here:
+                found.add(host)
+            else:
+                found.discard(host)
+        return found
 
 
 class Store:
@@ -143,7 +146,8 @@ class Store:
         """
         self.file, self._places = file, places
         self._ids: dict[Row, int] = {}
-        self._changes = 0
+        self._moved = Moved(0, BitMap())
+        self.fresh: list[tuple[Place, int]] = []
         with self._said():
             self._sqlite = sqlite3.connect(file, timeout=BUSY, isolation_level=None)
             self._require_form()
@@ -170,31 +174,92 @@ class Store:
 
     def rows(self, query: str, values: Iterable[Any] = ()) -> list[Row]:
         """Give what a query finds; raises `NoFleet`."""
-        with self._said():
+        try:  # not `_said`, which takes longer than most queries
             return self._sqlite.execute(query, tuple(values)).fetchall()
+        except sqlite3.Error as error:
+            raise NoFleet(f"`{self.file}`: {error}; rebuild it from the hosts") from error
+
+    def run(self, statement: str, values: Iterable[Any]) -> int:
+        """Execute a statement in a transaction; give the id of the row that it made."""
+        return self._sqlite.execute(statement, tuple(values)).lastrowid or 0
+
+    def many(self, statement: str, rows: Iterable[Row]) -> None:
+        """Execute a statement in a transaction for each row."""
+        self._sqlite.executemany(statement, rows)
+
+    def each(self, query: str) -> Iterator[Row]:
+        """Give what a query in a transaction finds, one after the other."""
+        return self._sqlite.execute(query)
 
     @contextmanager
-    def change(self) -> Iterator["Change"]:
-        """Make one transaction: all of it stands at the end, or nothing.
-
-        Raises:
-            NoFleet: nothing has changed.
-        """
+    def transaction(self) -> Iterator[None]:
+        """Write all that is run within, durably, or nothing; raises `NoFleet`."""
         with self._said():
             self._sqlite.execute("begin immediate")
             try:
-                change = Change(self)
-                yield change
-                change.settle()
-                self._changes += 1
-                kept = "select count(*) from moved"
-                if self._changes % LOOK == 0 and self.rows(kept)[0][0] > KEPT:
-                    change.fold()
+                yield
                 self._sqlite.execute("commit")
             except BaseException:
                 self._ids.clear()
+                self.fresh.clear()
+                self._moved = Moved(-1, BitMap())
                 self._sqlite.execute("rollback")
                 raise
+
+    # --- who has what -----------------------------------------------------------------------------
+
+    def having(
+        self, tail: str, values: Iterable[Any] = (), columns: str = ""
+    ) -> Iterator[tuple[int, BitMap, Row]]:
+        """Give packages that anybody has: id, hosts, and more columns.
+
+        Args:
+            tail: of the query, from its `from` on, over the table `package`.
+        """
+        query, values = f"{_READ}{columns} {tail}", tuple(values)
+        rows = self.rows(query, values)
+        if rows and (rows[0][2] or 0) != self._moved.last:
+            rows = self._again(query, values)
+        moved, current = self._moved.by_package, self._moved.current
+        for row in rows:
+            data, number = row[0], row[1]
+            if number in moved:
+                if hosts := current(number, data):
+                    yield number, hosts, row[3:]
+            elif data:
+                yield number, BitMap.deserialize(data), row[3:]
+
+    def _again(self, query: str, values: Row) -> list[Row]:
+        """Read what has moved, and the same query once more, as of one moment."""
+        with self.still():
+            self.moved()
+            return self.rows(query, values)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """See one moment of the file while several queries are asked; raises `NoFleet`."""
+        if self._sqlite.in_transaction:
+            yield
+            return
+        with self._said():
+            self._sqlite.execute("begin")
+            try:
+                yield
+            finally:
+                self._sqlite.execute("rollback")
+
+    def moved(self) -> Moved:
+        """Give what has moved, as this transaction sees it."""
+        ((first, last),) = self.rows("select coalesce(min(n), 0), coalesce(max(n), 0) from moved")
+        if first != self._moved.first:
+            self._moved = Moved(first, joined(self.rows("select kinds from stale")))
+        if last != self._moved.last:
+            query = "select n, host, gone, come from moved where n > ? order by n"
+            for row in self.rows(query, (self._moved.last,)):
+                self._moved.add(*row)
+        return self._moved
+
+    # --- ids --------------------------------------------------------------------------------------
 
     def remember(self, number: int, installed: Installed) -> None:
         """Know a package's id, as it was read; whoever tells what moved has read what was there."""
@@ -219,102 +284,14 @@ class Store:
             places = list(self._places(installed))
         except Refused as refusal:
             why = refusal.detail
-        add = self._sqlite.execute(
+        number = self.run(
             f"insert into package ({_FIELDS}, unordered) values (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (*fields, why),
         )
-        assert add.lastrowid, "sqlite numbers every row"
-        rows = [(*place, add.lastrowid) for place in places]
-        self._sqlite.executemany("insert or ignore into place values (?, ?, ?, ?, ?)", rows)
-        return add.lastrowid
-
-
-class Change:
-    """What one transaction does to the bitmaps; each is read and written once, at its end."""
-
-    def __init__(self, store: Store) -> None:
-        """Begin with nothing."""
-        self.store = store
-        self._moved: set[int] = set()
-        self._packages = Moves(defaultdict(list), defaultdict(list))
-        self._members = Moves(defaultdict(list), defaultdict(list))
-
-    def run(self, statement: str, values: Iterable[Any]) -> int:
-        """Execute one statement; give the id of the row that it made."""
-        return self.store._sqlite.execute(statement, tuple(values)).lastrowid or 0  # noqa: SLF001
-
-    def moved(self, host: int, before: BitMap, after: BitMap) -> None:
-        """Note that a host has other packages than before."""
-        if host in self._moved:
-            self.settle()
-        self._moved.add(host)
-        come, gone = self._packages
-        for package in after - before if before else after:
-            come[package].append(host)
-        for package in before - after:
-            gone[package].append(host)
-
-    def joined(self, host: int, kind: str, before: Iterable[str], after: Iterable[str]) -> None:
-        """Note that a host stands in other zones, or has another owner."""
-        old, new = set(before), set(after)
-        for name in new - old:
-            self._members.come[kind, name].append(host)
-        for name in old - new:
-            self._members.gone[kind, name].append(host)
-
-    def settle(self) -> None:
-        """Write who came and who went."""
-        moves = [
-            (package, host, here)
-            for here, by_package in enumerate((self._packages.gone, self._packages.come))
-            for package, hosts in by_package.items() for host in hosts
-        ]  # fmt: skip
-        if len(moves) > FEW:
-            self.fold()
-            self._write(self._packages)
-        else:
-            self.store._sqlite.executemany("replace into moved values (?, ?, ?)", moves)  # noqa: SLF001
-            self._packages.clear()
-        for member, come, gone in self._members.each():
-            found = self.store.rows("select hosts from member where kind = ? and name = ?", member)
-            hosts = _changed(found[0][0] if found else None, come, gone)
-            if hosts:
-                self.run("replace into member values (?, ?, ?)", (*member, hosts))
-            else:
-                self.run("delete from member where kind = ? and name = ?", member)
-        self._moved.clear()
-
-    def fold(self) -> None:
-        """Put what was written down before into the bitmaps."""
-        moves = Moves(defaultdict(list), defaultdict(list))
-        for package, host, here in self.store.rows("select package, host, here from moved"):
-            (moves.come if here else moves.gone)[package].append(host)
-        self._write(moves)
-        self.run("delete from moved", ())
-
-    def _write(self, moves: Moves) -> None:
-        for package, come, gone in moves.each():
-            found = self.store.rows("select hosts from package where id = ?", (package,))
-            hosts = _changed(found[0][0], come, gone)
-            self.run("update package set hosts = ? where id = ?", (hosts, package))
-
-
-def _changed(data: bytes | None, come: list[int], gone: list[int]) -> bytes | None:
-    hosts = bitmap(data)
-    for host in gone:
-        hosts.discard(host)
-    hosts.update(come)
-    if not hosts:
-        return None
-    hosts.run_optimize()
-    return hosts.serialize()
-
-
-def _fields(installed: Installed) -> Row:
-    return (
-        installed.ecosystem, installed.package, installed.version, installed.arch,
-        installed.source, installed.source_version, installed.provides,
-    )  # fmt: skip
+        self.fresh += [(place, number) for place in places]
+        rows = [(*place, number) for place in places]
+        self.many("insert or ignore into place values (?, ?, ?, ?, ?)", rows)
+        return number
 
 
 def installed(row: Row, state: Mapping[int, Any]) -> Installed:

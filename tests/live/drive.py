@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from answerable.host.apt import AptDriver
 from answerable.host.driver import (
     Driver,
     DriverFailed,
+    Foreseen,
     Locked,
     Package,
     Staged,
@@ -58,12 +60,14 @@ def act(driver: Driver, job: dict[str, Any], packages: list[Package]) -> dict[st
     if job["do"] == "health":
         return {"health": health(Check("http", "127.0.0.1", 8080, "/health", 200, job["within"]))}
     staged = driver.stage(packages, fetch) if packages else Staged((), ())
+    if "named" in job:
+        effects, classes = job["named"]
+        staged = replace(staged, named=Foreseen(effects, dict.fromkeys(classes, ())))
     if job["do"] == "preview":
-        driver.preview(staged, undo=job["undo"])
-    elif job["do"] == "upgrade":
-        return {"said": driver.upgrade(staged)}
-    elif job["do"] == "undo":
-        return {"said": driver.undo(staged)}
+        found = driver.preview(staged, undo=job["undo"])
+        return {"seen": [found.effects, found.classes]} if found else {}
+    if job["do"] in ("upgrade", "undo"):
+        return {"said": driver.undo(staged) if job["do"] == "undo" else driver.upgrade(staged)}
     return {}
 
 

@@ -2,7 +2,8 @@
 
 `drive.py JSON` with {"do", "ecosystem", "packages": [[name, before, after, sha256]..], "urls":
 {sha256: url}, "undo", "transaction"}; answers with one JSON line. `sweep` gives one hash over every
-path of the host; `die_at` kills this process, as by kill -9, at that step of a commit or undo.
+path of the host; `need` tells who runs replaced files, and `restart` restarts `unit`, as a change
+of its own; `die_at` kills this process, as by kill -9, at that step of a commit or undo.
 """
 
 import contextlib
@@ -57,8 +58,8 @@ def act(driver: Driver, job: dict[str, Any], packages: list[Package]) -> dict[st
         return {"sweep": sweep()}
     if job["do"] == "recover":
         return {"recovered": [p.name for p in driver.recover()]}
-    if job["do"] == "health":
-        return {"health": health(Check("http", "127.0.0.1", 8080, "/health", 200, job["within"]))}
+    if job["do"] in ("need", "restart", "health"):
+        return serve(job)
     staged = driver.stage(packages, fetch) if packages else Staged((), ())
     if "named" in job:
         effects, classes = job["named"]
@@ -69,6 +70,21 @@ def act(driver: Driver, job: dict[str, Any], packages: list[Package]) -> dict[st
     if job["do"] in ("upgrade", "undo"):
         return {"said": driver.undo(staged) if job["do"] == "undo" else driver.upgrade(staged)}
     return {}
+
+
+def serve(job: dict[str, Any]) -> dict[str, object]:
+    """Do what services need, by systemd."""
+    if job["do"] == "health":
+        return {"health": health(Check("http", "127.0.0.1", 8080, "/health", 200, job["within"]))}
+    from answerable.host.service import SystemdServices  # noqa: PLC0415  where it is there
+
+    services = SystemdServices(STATE)
+    if job["do"] == "need":
+        return {"need": dict(services.in_need().sure)}
+    from answerable.host.restarts import restart_in_need  # noqa: PLC0415  with `cryptography`
+
+    done = restart_in_need(services, job["unit"])
+    return {"result": done.result, "reason": done.reason, "detail": done.detail}
 
 
 def sweep() -> dict[str, str]:

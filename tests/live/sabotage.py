@@ -50,6 +50,12 @@ def build(folder: Path) -> dict[str, tuple[Package, Path]]:
     return {v: _build(folder, NAME, v, before[v], script) for v, script in scripts.items()}
 
 
+def hostile(folder: Path) -> tuple[Package, list[Path]]:
+    """Give the hostile package, the .deb of the version before it, and its own."""
+    debs = build(folder)
+    return debs["1.2"][0], [debs["1.1"][1], debs["1.2"][1]]
+
+
 def build_sensitive(folder: Path) -> tuple[Package, Path]:
     """Build a package that ships a unit, a cron file and a setuid program, without any script."""
     modes = {"usr/bin/sensitive": 0o4755, "lib/systemd/system/sensitive.service": 0o644,

@@ -131,19 +131,21 @@ def _ground() -> World:
     return World(None, tree, distribution, updates)  # type: ignore[arg-type]  # made by each test
 
 
+def served(fleet: Fleet, mirrored: Path) -> None:
+    """Serve a mirror to the hosts of a fleet, and wait until it answers."""
+    argv = mirror.Mirror(mirrored, (), ()).serve(sys.executable, fleet.hub_address, 8000)
+    fleet.run_in_hub(argv, 60_100)
+    call = f"import socket; socket.create_connection(('{fleet.hub_address}', 8000))"
+    probe = [sys.executable, "-c", call]
+    until(lambda: fleet.run_in_hub(probe).wait() == 0, "the mirror answers")
+
+
 @pytest.fixture(name="world")
 def _world(ground: World, tmp_path: Path) -> Iterator[World]:
     """A fleet of its own for each test, its mirror served."""
     mirrored = ground.tree.parent / "mirror"
     with Fleet(tmp_path / "fleet", [ROOT / ".cache/fleet"]) as fleet:
-        served = mirror.Mirror(mirrored, (), ())
-        fleet.run_in_hub(served.serve(sys.executable, fleet.hub_address, 8000), 60_100)
-        probe = [
-            sys.executable,
-            "-c",
-            f"import socket; socket.create_connection(('{fleet.hub_address}', 8000))",
-        ]
-        until(lambda: fleet.run_in_hub(probe).wait() == 0, "the mirror answers")
+        served(fleet, mirrored)
         yield World(fleet, ground.tree, ground.distribution, ground.updates)
 
 

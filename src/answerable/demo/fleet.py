@@ -196,7 +196,10 @@ class Fleet:
         words = [f"--wd={base}/root{cwd}"]
         if uid:
             words += [f"--setuid={uid}", f"--setgid={uid}"]
-        return self._start(base, words, argv, env, (stdout, stderr))
+        process = self._start(base, words, argv, env, (stdout, stderr))
+        if self._init:
+            self._started.setdefault("", []).append(process)
+        return process
 
     def cut(self, host: str) -> None:
         """Pull a host's cable."""

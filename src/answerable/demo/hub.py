@@ -269,7 +269,7 @@ def _become_host(root: Path, host: Mapping[str, str], writing: int) -> None:
     for folder, kind, options in (
         ("dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"),
         ("dev/shm", "tmpfs", "mode=1777,size=16m"),
-        ("run", "tmpfs", "mode=0755,size=16m"),
+        ("run", "tmpfs", "mode=0755,size=64m"),
         ("proc", "proc", ""),
     ):
         (root / folder).mkdir(exist_ok=True)

@@ -1,0 +1,112 @@
+"""Hosts with real systemd as their first process: all pending updates, restarts, repair."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerable.host.stale import MANAGER
+from tests.live import sabotage
+from tests.live.systemd import (  # noqa: F401  fixtures are found by their names here
+    NEEDS,
+    UNITS,
+    Booted,
+    _ground,
+    _world,
+)
+from tests.live.test_transaction import KILLED, differing, drive, start, sweep
+
+pytestmark = [pytest.mark.live, NEEDS]
+FLEET = tuple(f"h{n:02}" for n in range(20))
+WRITTEN = ("/var/log/", "/var/tmp/")  # noqa: S108  of the host
+"""Where a host writes whenever it boots."""
+AT_ONCE = 3
+"""Hosts that are patched at the same time; two cores have no use for more."""
+
+
+def test_twenty_hosts_take_all_that_is_pending(world: Booted) -> None:
+    """Each host rehearses, explains and commits it all; services run on, and their need is told."""
+    world.up(*FLEET)
+    boots = {host: world.boot(host) for host in FLEET}
+    assert len(set(boots.values())) == len(FLEET)
+    names = sorted(world.updates)
+    pids = {host: [world.pid(host, unit) for unit in UNITS] for host in FLEET}
+
+    def patch(host: str) -> dict[str, Any]:
+        return drive(world, host, "upgrade", *names)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        done = dict(zip(FLEET, pool.map(patch, FLEET), strict=True))
+    for host, answer in done.items():
+        assert answer["installed"] == world.versions(names, "new"), (host, answer)
+        assert answer["said"].partition(",")[0] == done["h00"]["said"].partition(",")[0], host
+        assert world.said(host, "dpkg", "--audit") == "", host
+        assert [world.pid(host, unit) for unit in UNITS] == pids[host], host
+        assert world.boot(host) == boots[host]
+        world.ready(host)
+    assert world.in_need("h00") >= {*UNITS, MANAGER}
+
+
+def test_a_restart_ends_what_an_update_left(world: Booted) -> None:
+    """Services map the old library until they are restarted; needrestart says the same."""
+    world.up("a")
+    world.equip("a")
+    assert world.in_need("a") == set()
+    before = {unit: world.pid("a", unit) for unit in UNITS}
+    restart = {"result": "succeeded", "reason": "not_needed"}
+    assert drive(world, "a", "restart", unit="nginx").items() >= restart.items()
+    names = world.group()
+    done = drive(world, "a", "upgrade", *names)
+    assert done["installed"] == world.versions(names, "new"), done
+    assert world.in_need("a") >= {*UNITS, MANAGER}
+    assert needrestart(world, "a") == world.in_need("a")
+    said = drive(world, "a", "restart", unit="nginx.service")
+    assert (said["result"], said["reason"]) == ("succeeded", ""), said
+    assert "installed, not effective in " in said["detail"]
+    assert "ssh" in said["detail"]
+    assert world.pid("a", "nginx") != before["nginx"]
+    assert world.pid("a", "ssh") == before["ssh"], "nobody ordered it"
+    assert "nginx" not in world.in_need("a")
+    for unit in sorted(world.in_need("a")):
+        assert drive(world, "a", "restart", unit=unit)["result"] == "succeeded", unit
+    assert world.in_need("a") == needrestart(world, "a") == set()
+    assert drive(world, "a", "restart", unit="no-such-unit")["error"] == "ServiceFailed"
+    world.ready("a")
+
+
+def needrestart(world: Booted, host: str) -> set[str]:
+    """Give what needrestart finds, in its own process."""
+    said = world.said(host, "needrestart", "-b", "-r", "l").splitlines()
+    rows = [line.removeprefix("NEEDRESTART-SVC: ") for line in said if "-SVC: " in line]
+    return {row.removesuffix(".service") for row in rows}
+
+
+def test_sabotage_undo_and_repair_on_a_booted_host(world: Booted, tmp_path: Path) -> None:
+    """A hostile package leaves no trace; an undo is to the byte; a torn commit ends with a boot."""
+    world.up("a")
+    package, debs = sabotage.hostile(tmp_path)
+    root = world.fleet.root("a")
+    for deb in debs:
+        (root / deb.name).write_bytes(deb.read_bytes())
+    world.said("a", "dpkg", "--install", f"/{debs[0].name}")
+    before = sweep(world, "a")
+    row = [package.name, package.before, package.after, package.sha256]
+    urls = {package.sha256: f"file:///{debs[1].name}"}
+    refused = drive(world, "a", "upgrade", packages=[row], urls=urls)
+    assert refused["error"] == "TransactionDiffers", refused
+    assert {line.partition(":")[0] for line in refused["also"]} >= set(sabotage.PATHS)
+    assert differing(before, sweep(world, "a")) == []
+    names = world.group()
+    assert drive(world, "a", "upgrade", *names)["installed"] == world.versions(names, "new")
+    assert drive(world, "a", "undo", *names, undo=True)["installed"] == world.versions(names, "old")
+    assert differing(before, sweep(world, "a")) == []
+    torn = start(world, "a", "upgrade", *names, die_at=100)
+    torn.communicate()
+    assert torn.returncode in KILLED
+    world.fleet.stop("a")
+    world.fleet.up(["a"], world.tree, fresh=False)
+    world.ready("a")
+    assert "error" not in drive(world, "a", "recover")
+    changed = differing(before, sweep(world, "a"))
+    assert [path for path in changed if not path.startswith(WRITTEN)] == []

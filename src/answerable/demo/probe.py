@@ -9,6 +9,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+import answerable
 
 SECONDS = 20
 """An ability that does not answer within this time counts as absent."""
@@ -57,7 +60,11 @@ for folder in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
 done
 [ "${found:-}" ] || { echo 'no cgroups that systemd could use' >&2; exit 1; }
 """
-
+_SAME_PYTHON = f"""
+import sys
+sys.exit(0 if sys.version_info[:2] == {sys.version_info[:2]} else sys.version.split()[0])
+"""
+_UNIT = Path(answerable.__file__).parent / "host/units/answerable-agentd.service"
 _LANDLOCK = """
 import sys
 from answerable.host import landlock
@@ -74,7 +81,10 @@ TRIALS = {
     "mmdebstrap": ("mmdebstrap", "--version"),
     "apt": ("apt-get", "--version"),
     "rpmbuild": ("rpmbuild", "--version"),
+    "host-python": ("/usr/bin/python3", "-c", _SAME_PYTHON),
     "landlock": (sys.executable, "-c", _LANDLOCK),
+    "runsc": ("runsc", "--network=none", "--platform=ptrace", "do", "true"),
+    "systemd-analyze": ("systemd-analyze", "security", "--offline=true", str(_UNIT)),
     "ssh-keygen": ("ssh-keygen", "-Y", "find-principals", "-s", "/dev/null", "-f", "/dev/null"),
 }
 """Every ability by name, and the command whose success proves it."""

@@ -121,7 +121,6 @@ class Verifyd:
         sock.settimeout(SECONDS)
         data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, calcsize(_CREDENTIALS))
         if unpack(_CREDENTIALS, data)[1] not in self._allow:
-            sock.sendall(b"no 1 this user may not ask\n")
             return
         question = ""
         try:
@@ -185,6 +184,8 @@ def ask(question: str, path: Path = SOCKET) -> tuple[int, str, bytes]:
         sock.sendall(question.replace("\n", " ").encode() + b"\n")
         with sock.makefile("rb") as file:
             head, said = file.readline(QUESTION).decode(errors="replace"), file.read(ANSWER)
+    if not head:
+        raise ConnectionError("verifyd does not answer; may this user ask")
     word, _, rest = head.strip().partition(" ")
     code, _, why = rest.partition(" ")
     return (0, "", said) if word == "ok" else (2 if code == "2" else 1, why, b"")

@@ -97,7 +97,7 @@ def test_what_was_not_rehearsed_is_said(parish: Parish) -> None:
 
 def test_each_class_has_words() -> None:
     """People read what a class is; the table is the host's own."""
-    assert sorted(CLASSES) == sorted(sensitive.CLASSES)
+    assert set(sensitive.CLASSES) <= CLASSES.keys()
 
 
 def test_planner_s_words_cannot_pose_as_the_herald_s(parish: Parish) -> None:

@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from answerable.host.transaction import data
 from answerable.host.transaction.bring import Want, bring, clear
 from answerable.host.transaction.port import Drifted, Files, FilesFailed, Look
 from answerable.kernel.canon import Json
@@ -93,14 +94,17 @@ class Transactions:
         return self._plan(number)[1]
 
     def commit(
-        self, rows: Sequence[Row], read: Callable[[str], Iterable[bytes]], note: Json
-    ) -> str:
+        self, rows: Sequence[Row], read: Callable[[str], Iterable[bytes]], note: Json,
+        then: Callable[[str], object] | None = None,
+    ) -> str:  # fmt: skip
         """Make every path what its row says it shall be; give the transaction's number.
 
         Args:
             rows: sorted by path.
             read: gives the new bytes of a path.
             note: kept with it, as JSON holds it.
+            then: what is done when all is in place, and before it counts as done; it gets the
+                transaction's folder, and may have kept data there (data.py).
 
         Raises:
             Drifted: a path is not as its row says; nothing was changed.
@@ -121,6 +125,8 @@ class Transactions:
         left = bring(self._files, wants, _tag(number))
         if left:
             raise FilesFailed(f"folders are in use by others: {', '.join(left)}; repair undoes it")
+        if then:
+            then(place)
         self._say(number, "done")
         return number
 
@@ -143,6 +149,7 @@ class Transactions:
                 f"{len(drifted)} paths changed since, {_few(drifted)}; plan a change instead",
                 drifted,
             )
+        data.keep_since(self._files, f"{self._home}/{number}")
         self._say(number, "undoing")
         left = self._back(number, rows, looks)
         self._say(number, "undone")
@@ -184,16 +191,24 @@ class Transactions:
 
     def _drift(self, number: str, rows: Sequence[Row], looks: Sequence[Look | None]) -> list[str]:
         made, drifted = {row.path for row in rows}, list[str]()
+        folders = tuple(f"{f}/" for f in data.folders(self._files, f"{self._home}/{number}"))
+
+        def live(row: Row) -> bool:
+            return row.path.startswith(folders)
+
         for row, now in zip(rows, looks, strict=True):
             if not (_same(now, row.after) or self._merged(number, row, now) is not None):
                 drifted.append(row.path)
-            elif row.before is None and row.after and row.after.kind == "dir":
+            elif row.before is None and row.after and row.after.kind == "dir" and not live(row):
                 inside = (f"{row.path}/{name}" for name in self._files.names(row.path))
                 drifted += [path for path in inside if path not in made]
         return drifted
 
     def _back(self, number: str, rows: Sequence[Row], looks: Sequence[Look | None]) -> list[str]:
-        wants, left = [], list[str]()
+        wants, left, place = [], list[str](), f"{self._home}/{number}"
+        if data.folders(self._files, place):
+            left += data.back(self._files, place, f"{_tag(number)}-data")
+            looks = [self._files.look(row.path) for row in rows]
         for row, now in zip(rows, looks, strict=True):
             wants.append(self._want_back(number, row, now))
             if wants[-1].now == wants[-1].look and not _same(now, row.before):

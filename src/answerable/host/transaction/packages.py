@@ -1,7 +1,8 @@
 """Upgrades and undos of packages as transactions, for a driver of a package tool.
 
 Settings: `{"allow": ["setuid", ..]}`, the classes of sensitive effects (sensitive.py) that changes
-may have on this host. `{}` allows none.
+may have on this host; `{}` allows none. `{"sockets": ["/run/postgresql"]}`: folders of sockets that
+a live script may speak to (live.py).
 
 Rules:
 * what `preview` rehearsed is what `upgrade` commits, as long as the packages are the same; the
@@ -13,6 +14,7 @@ Rules:
 Left out: keeping a rehearsal over a restart of the agent.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +34,9 @@ from answerable.host.transaction.rehearsal import Rehearsal, Transaction
 from answerable.host.transaction.sensitive import CLASSES
 from answerable.kernel.canon import Json
 
+# The bus and systemd would do anything for root.
+_SOCKETS = r"/run/(?!(systemd|dbus)$)[a-z0-9][a-z0-9_.-]*"
+
 
 class Packages:
     """Transactions of one host's packages.
@@ -46,11 +51,15 @@ class Packages:
     def __init__(
         self, state: Path, given: Mapping[str, object], hidden: Sequence[Path], family: Family
     ) -> None:
-        allow = given.get("allow", [])
-        if given.keys() - {"allow"} or not isinstance(allow, list) or set(allow) - set(CLASSES):
+        allow, sockets = given.get("allow", []), given.get("sockets", [])
+        if not isinstance(allow, list) or set(allow) - set(CLASSES):
             raise TypeError(f"`transaction` takes `allow`, a list of {', '.join(CLASSES)}")
+        sockets = list(map(str, sockets)) if isinstance(sockets, list) else [""]
+        wrong = [path for path in sockets if not re.fullmatch(_SOCKETS, path)]
+        if given.keys() - {"allow", "sockets"} or wrong:
+            raise TypeError("`transaction` takes `allow`, and `sockets`, a list like `/run/mysqld`")
         self._allowed, self._family = tuple(map(str, allow)), family
-        self._transaction = Transaction(state, family, hidden)
+        self._transaction = Transaction(state, family, hidden, sockets)
         self._held, self._rehearsed, self._stack = ("", ()), None, ExitStack()
 
     _held: tuple[str, tuple[Package, ...]]
@@ -90,7 +99,8 @@ class Packages:
         finally:
             self.forget()
         asked = f"; scripts asked for {', '.join(rehearsed.asked)}" if rehearsed.asked else ""
-        return f"effects {rehearsed.digest}, transaction {number}{asked}"
+        live = f"; live in {', '.join(rehearsed.live.folders)}" if rehearsed.live else ""
+        return f"effects {rehearsed.digest}, transaction {number}{live}{asked}"
 
     def number(self, staged: Staged) -> str:
         """Give the transaction in force that an undo of these packages reverses, or nothing."""

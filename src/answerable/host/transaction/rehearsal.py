@@ -5,8 +5,7 @@
         number = change.commit(found, note)       exactly what was explained, or nothing
 
 A rehearsal that holds anything unexplained, or a sensitive class that is not allowed, is refused
-with every path named. Left out: the confined live mode for scripts that must touch running
-services; gVisor.
+with every path named. A script that must touch a service's data is live.py's. Left out: gVisor.
 """
 
 import json
@@ -14,17 +13,25 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from answerable.host.driver import CHANGE_SECONDS, Foreseen, Ran, TransactionDiffers, last_lines
+from answerable.host.driver import (
+    CHANGE_SECONDS,
+    DriverFailed,
+    Foreseen,
+    Ran,
+    TransactionDiffers,
+    last_lines,
+)
 from answerable.host.files import make_private
-from answerable.host.transaction import derived, effects
+from answerable.host.transaction import data, derived, effects
 from answerable.host.transaction.disk import Disk
 from answerable.host.transaction.explain import Explained, Explainer, digest, sensitive
 from answerable.host.transaction.family import Database, Family
 from answerable.host.transaction.journal import Repaired, Row, Transactions
-from answerable.host.transaction.port import CHUNK, Drifted
+from answerable.host.transaction.live import Live, take, wanted
+from answerable.host.transaction.port import CHUNK
 from answerable.host.transaction.sandbox import INSIDE, Sandbox
 from answerable.kernel.canon import Json
 
@@ -42,6 +49,8 @@ class Rehearsal:
     sensitive: Mapping[str, Sequence[str]]
     asked: tuple[str, ...]
     sandbox: Sandbox
+    live: Live | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def foreseen(self) -> Foreseen:
@@ -76,10 +85,15 @@ class Transaction:
         state: folder of the agent's own, outside every snapshot; it is hidden from scripts.
         family: of the packages.
         hidden: more folders that are hidden from scripts.
+        sockets: folders of services' sockets that a live script may speak to.
     """
 
-    def __init__(self, state: Path, family: Family, hidden: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, state: Path, family: Family, hidden: Sequence[Path] = (),
+        sockets: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         make_private(state / "transactions")
+        self._sockets = tuple(sockets)
         self._state, self._family = Path(os.path.realpath(state)), family
         self._hidden = (self._state, *hidden)
 
@@ -116,11 +130,19 @@ class Transaction:
                 )
             packages, database = opened.result()
             explainer = Explainer(packages, database)
-            found = explainer.explain(effects.changes(copy.layers, ROOT), copy.sees)
+            made = effects.changes(copy.layers, ROOT)
+            found = explainer.explain(made, copy.sees)
+            live = wanted(found, made, packages, database, self._hidden)
+            if live:
+                take(found, live)
+                _keep(copy, found)
+                live.rehearse(copy, found, env, log)
+                _keep(copy, found)
             if not found.unexplained:
                 self._settle(copy, found, files, env)
                 _check(database, found)
-            yield Rehearsal(found, digest(found.effects), found.sensitive, copy.asked, copy)
+            told = digest(found.effects), found.sensitive, copy.asked
+            yield Rehearsal(found, *told, copy, live, env)
 
     def _settle(
         self, copy: Sandbox, found: Explained, files: Sequence[Path], env: Mapping[str, str]
@@ -128,9 +150,7 @@ class Transaction:
         """Compute anew, in a copy of what is explained alone, what tools compute."""
         if not found.compute:
             return
-        for layer in copy.layers:
-            effects.keep(layer, {change.path for change in found.commit}, ROOT)
-        copy.remount()
+        _keep(copy, found)
         log = self._state / "copy.log"
         paths = [change.path for change in found.compute]
         for command in derived.commands(paths, copy.sees):
@@ -168,14 +188,26 @@ class Transaction:
                 while piece := file.read(CHUNK):
                     yield piece
 
-        with self._journal() as journal:
-            try:
-                return journal.commit(rows, read, note)
-            except Drifted:
-                raise
-            except BaseException:
-                journal.repair()
-                raise
+        def then(place: str) -> None:
+            if rehearsal.live:
+                self._run_live(rehearsal.live, rehearsal.env, place)
+
+        try:
+            with self._journal() as journal:
+                return journal.commit(rows, read, note, then)
+        except BaseException as error:
+            # With folders opened anew: a script may have moved those that were open.
+            if left := [path for repaired in self.repair() for path in repaired.left]:
+                raise DriverFailed(f"{error}; look at {', '.join(left[:NAMED])}") from error
+            raise
+
+    def _run_live(self, live: Live, env: Mapping[str, str], place: str) -> None:
+        with Disk(ROOT) as disk:
+            data.keep(disk, place, live.folders)
+        with Sandbox(self._state / "live", self._hidden, live.real(self._sockets)) as copy:
+            live.run(copy, env, self._state / "copy.log")
+        with Disk(ROOT) as disk:
+            live.settled(disk, place)
 
     def find(self, matches: Callable[[Json], bool]) -> str:
         """Give the number of the newest transaction in force whose note matches, or nothing."""
@@ -208,6 +240,13 @@ class Transaction:
     def _journal(self) -> Iterator[Transactions]:
         with Disk(ROOT) as disk:
             yield Transactions(disk, str(self._state / "transactions"), self._family.merge)
+
+
+def _keep(copy: Sandbox, found: Explained) -> None:
+    """Make the copy hold what is explained, and nothing else."""
+    for layer in copy.layers:
+        effects.keep(layer, {change.path for change in found.commit}, ROOT)
+    copy.remount()
 
 
 def _with(argv: Sequence[str], files: Sequence[Path]) -> list[str]:

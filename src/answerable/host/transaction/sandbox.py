@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from answerable.host.driver import DriverFailed, Ran, last_lines, run
 
@@ -63,16 +63,25 @@ class Layer:
     upper: Path
 
 
+class Real(NamedTuple):
+    """What of the host itself a copy shows: folders to write, and folders of sockets to read."""
+
+    folders: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
+
+
 class Sandbox:
     """The copy, as a context manager.
 
     Args:
         place: a folder of the agent's own, for nothing else.
         hidden: folders of the host that must not be seen in the copy; `place` lies in one.
+        real: what is the host's own there (live.py).
     """
 
-    def __init__(self, place: Path, hidden: Sequence[Path]) -> None:
+    def __init__(self, place: Path, hidden: Sequence[Path], real: Real | None = None) -> None:
         self._place, self._hidden, self._open = place, hidden, ExitStack()
+        self._real = real or Real()
 
     def __enter__(self) -> Self:
         """Make it.
@@ -125,23 +134,30 @@ class Sandbox:
         return os.path.lexists(f"{self._seen}/{below[-1]}/root{inner}")
 
     def run(
-        self, argv: Sequence[str], log: Path, env: Mapping[str, str], seconds: int, packages: Path
-    ) -> Ran:
+        self, argv: Sequence[str], log: Path, env: Mapping[str, str], seconds: int,
+        packages: Path | None, capabilities: Sequence[str] = _CAPABILITIES,
+    ) -> Ran:  # fmt: skip
         """Run a program in the copy, with a folder of packages to read; as `driver.run`."""
         words = ["bwrap", "--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
         words += ["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]
-        words += [word for name in _CAPABILITIES for word in ("--cap-add", f"CAP_{name}")]
+        words += [word for name in capabilities for word in ("--cap-add", f"CAP_{name}")]
         for n, mount in enumerate(self._mounts):
             words += ["--bind", f"{self._place}/{n}/root", mount]
         words += ["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
         for folder in (*_FRESH, *map(str, self._hidden)):
             words += ["--tmpfs", folder]
         words += ["--bind", f"{self._place}/given", INSIDE]
-        words += ["--ro-bind", str(packages), f"{INSIDE}/packages", "--dir", "/run/lock"]
+        words += ["--ro-bind", str(packages), f"{INSIDE}/packages"] if packages else []
+        words += ["--dir", "/run/lock"]
+        for folder in self._real.folders:
+            words += ["--bind", folder, folder]
+        for folder in self._real.sockets:
+            words += ["--ro-bind-try", folder, folder]
         if Path("/run/systemd/system").is_dir():
             words += ["--dir", "/run/systemd/system"]
+        seen = (*_HIDDEN, *map(str, self._hidden), *self._real.folders)
         for path in _sockets():
-            if not path.startswith(tuple(f"{h}/" for h in (*_HIDDEN, *map(str, self._hidden)))):
+            if not path.startswith(tuple(f"{folder}/" for folder in seen)):
                 words += ["--ro-bind-try", "/dev/null", path]
         inner = [*words, "--chdir", "/", "--", *argv]
         return run([*self._enter, *inner], log, {**env, "SYSTEMD_OFFLINE": "1"}, seconds)

@@ -19,6 +19,7 @@
 | `firewall` | nftables, iptables |
 | `shell` | what every shell of every user reads |
 | `bus` | D-Bus policies and services |
+| `live` | data of a service, which the package's own script writes on the host itself (live.py) |
 
 An effect is sensitive only if it changes something: a unit that a new version ships unchanged is no
 effect at all. Left out: what a binary does once it runs.
@@ -61,7 +62,8 @@ _PATHS = {
     "bus": r"/etc/dbus-1/.*|/usr/share/dbus-1/.*",
 }  # fmt: skip
 _KNOWN = {name: re.compile(form) for name, form in _PATHS.items()}
-CLASSES = ("setuid", "capability", *_PATHS)
+LIVE = "live"
+CLASSES = ("setuid", "capability", *_PATHS, LIVE)
 """Every class, in one order."""
 
 

@@ -1,0 +1,69 @@
+"""A small service of our own with data, as packages: its script migrates what the service holds.
+
+`build` gives the versions 1 and 2, and what `SCRIPTS` names. Scripts run on throw-away hosts only.
+"""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from answerable.host.driver import Package
+from tests.live import sabotage
+
+NAME = "demo-store"
+DATA = f"var/lib/{NAME}/data"
+SERVE = f"""\
+import http.server, pathlib
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        said = pathlib.Path("/{DATA}").read_bytes()
+        self.send_response(200); self.end_headers(); self.wfile.write(said)
+    def log_message(self, *_): pass
+http.server.HTTPServer(("127.0.0.1", 8090), Answer).serve_forever()
+"""
+MIGRATE = f"""
+if [ "$1" = configure ] && grep -q 'format 1' /{DATA}; then
+    sed -i 's/format 1/format 2/' /{DATA}
+    mkdir -p /var/lib/{NAME}/index; echo made >/var/lib/{NAME}/index/one
+    echo migrated >>/var/log/{NAME}.log
+fi
+"""
+_ON_THE_HOST = f"grep -q ' /var/lib/{NAME} ' /proc/self/mountinfo"
+_ACTS = "".join(f"({act}) || true\n" for act in sabotage.ACTS.values())
+SCRIPTS = {
+    # It waits until it is on the host itself: a rehearsal sees nothing of it.
+    "hostile": f"{MIGRATE}\nif {_ON_THE_HOST}; then\n{_ACTS}\nrm -rf /var/lib/{NAME}/index; fi\n",
+    "setuid": f"{MIGRATE}\nif {_ON_THE_HOST}; then cp /bin/sh /var/lib/{NAME}/sh;"
+    f"chmod 4755 /var/lib/{NAME}/sh; mkfifo /var/lib/{NAME}/pipe; fi\n",
+    "failing": f"{MIGRATE}\nif {_ON_THE_HOST}; then exit 1; fi\n",
+    "endless": f"{MIGRATE}\nif {_ON_THE_HOST}; then echo half >/{DATA}; sleep 600; fi\n",
+    "away": f"{MIGRATE}\necho x >/etc/{NAME}-more\n",
+}
+"""What versions besides do after they have migrated; each is a version `2.<name>`."""
+
+
+def build(folder: Path) -> dict[str, tuple[Package, Path]]:
+    """Build every version."""
+    made = {"1": _build(folder, "1", ""), "2": _build(folder, "2", MIGRATE)}
+    return made | {name: _build(folder, f"2.{name}", text) for name, text in SCRIPTS.items()}
+
+
+def _build(folder: Path, version: str, script: str) -> tuple[Package, Path]:
+    root = folder / f"{NAME}-{version}"
+    for folder_of_it in ("DEBIAN", f"usr/share/{NAME}", f"var/lib/{NAME}"):
+        (root / folder_of_it).mkdir(parents=True)
+    (root / "DEBIAN/control").write_text(
+        f"Package: {NAME}\nVersion: {version}\nArchitecture: all\n"
+        "Maintainer: Test <test@example.invalid>\nDescription: made by a test\n"
+    )
+    (root / f"usr/share/{NAME}/version").write_text(version)
+    if script:
+        (root / "DEBIAN/postinst").write_text(f"#!/bin/sh\nset -e\n{script}")
+        (root / "DEBIAN/postinst").chmod(0o755)
+    for inner in [p for p in root.rglob("*") if p.is_dir()]:
+        inner.chmod(0o755)
+    deb = folder / f"{root.name}.deb"
+    argv = ["dpkg-deb", "--root-owner-group", "--build", str(root), str(deb)]
+    subprocess.run(argv, check=True, capture_output=True)
+    before = "" if version == "1" else "1"
+    return Package(NAME, before, version, hashlib.sha256(deb.read_bytes()).hexdigest()), deb

@@ -1,0 +1,171 @@
+"""Scripts that touch a running service's data: on the host, confined, and undone if wrong."""
+
+import json
+import random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import sabotage, store
+from tests.live.test_fleet import (  # noqa: F401  fixtures are found by their names here
+    SEED,
+    World,
+    _ground,
+    _world,
+    answer,
+    until,
+)
+from tests.live.test_transaction import KILLED, differing, running, sweep
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.needs("mount", "overlay", "stacked", "network", "uids", "mmdebstrap", "apt"),
+]
+ALLOWED = {"allow": ["live"]}
+ASK = (
+    "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/').read().decode(), end='')"
+)
+
+
+IMPOSSIBLE = {"/usr/bin/jq"}
+"""What a live script lacks the capability for."""
+KILL = """
+import os, pathlib
+for place in pathlib.Path('/proc').glob('[0-9]*'):
+    if b'/opt/drive.py' in (place / 'cmdline').read_bytes():
+        os.kill(int(place.name), 9)
+"""
+
+
+class Host:
+    """A host on which the first version runs, with data."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self._world, self._debs = world, store.build(folder)
+        world.up("a")
+        self.root = world.fleet.root("a")
+        for _, file in self._debs.values():
+            (self.root / file.name).write_bytes(file.read_bytes())
+        world.said("a", "dpkg", "--install", f"/{self._debs['1'][1].name}")
+        self.data = self.root / store.DATA
+        self.data.write_text("format 1\n")
+        self.service = world.fleet.start_in("a", ["python3", "-c", store.SERVE])
+        until(lambda: self.served() == "format 1\n", "the service answers")
+
+    def served(self) -> str:
+        """Give what the running service answers."""
+        return self._world.said("a", "python3", "-c", ASK)
+
+    def start(self, do: str, version: str, **more: Any) -> "subprocess.Popen[bytes]":  # noqa: ANN401  JSON
+        """Start an upgrade to a version, or its undo."""
+        old, new = self._debs["1"][0], self._debs[version][0]
+        ends = (new, old) if do == "undo" else (old, new)
+        row = [store.NAME, ends[0].after, ends[1].after, ends[1].sha256]
+        urls = {p.sha256: f"file:///{file.name}" for p, file in self._debs.values()}
+        job = {"do": do, "packages": [row], "urls": urls, "undo": do == "undo"}
+        return self._world.send("a", {**job, "transaction": ALLOWED, **more})
+
+    def does(self, do: str, version: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
+        """Do it."""
+        return answer(self.start(do, version, **more))
+
+    def kill_agent(self) -> None:
+        """Kill the driver's process, and nothing else."""
+        self._world.said("a", "python3", "-c", KILL)
+
+    def cut(self, chance: random.Random, *, undo: bool) -> int:
+        """Kill an upgrade or undo at a step; give the step."""
+        most = 60
+        while True:
+            if undo:
+                self.does("upgrade", "2")
+            step = chance.randint(1, most)
+            process = self.start("undo" if undo else "upgrade", "2", die_at=step)
+            said = process.communicate()[0]
+            if process.returncode in KILLED:
+                return step
+            # It has fewer steps than were guessed, and was through before: it tells how many.
+            most = min(most - 1, json.loads(said.splitlines()[-1])["steps"])
+            if not undo:
+                self.does("undo", "2")
+
+    def sweep(self) -> dict[str, str]:
+        """Give a hash of every path."""
+        return sweep(self._world, "a")
+
+    def running(self) -> list[str]:
+        """Give the names of the processes."""
+        return running(self._world, "a")
+
+
+@pytest.fixture(name="host")
+def _host(world: World, tmp_path: Path) -> Host:
+    return Host(world, tmp_path)
+
+
+def test_data_of_a_running_service_is_migrated_and_comes_back(host: Host) -> None:
+    """Only with the class `live`; the undo gives it back, and keeps what was written since."""
+    before = host.sweep()
+    refused = host.does("upgrade", "2", transaction={"allow": []})
+    assert refused["error"] == "TransactionDiffers", refused
+    assert f"/{store.DATA}: live" in refused["also"]
+    assert differing(before, host.sweep()) == []
+    done = host.does("upgrade", "2")
+    assert done["installed"] == {store.NAME: "2"}, done
+    assert f"live in /var/lib/{store.NAME}" in done["said"]
+    assert host.served() == "format 2\n"
+    assert host.service.poll() is None
+    changed = differing(before, host.sweep())
+    assert not (host.root / f"var/log/{store.NAME}.log").exists(), "only its data is the host's own"
+    assert f"/{store.DATA}" in changed
+    host.data.write_text("format 2\nwritten since\n")
+    undone = host.does("undo", "2")
+    assert undone["installed"] == {store.NAME: "1"}, undone
+    assert host.served() == "format 1\n"
+    assert differing(before, host.sweep()) == []
+    since = host.root / "var/lib/answerable-test/transactions/000001/since" / store.DATA
+    assert since.read_text() == "format 2\nwritten since\n"
+
+
+def test_scripts_that_do_more_on_the_host_are_undone(host: Host) -> None:
+    """A script that behaves in each rehearsal and not on the host changes not one byte."""
+    kernel = Path("/proc/sys/kernel/panic").read_text()
+    before, processes = host.sweep(), host.running()
+    named = dict[str, set[str]]()
+    for version in ("hostile", "setuid", "failing", "away"):
+        done = host.does("upgrade", version)
+        assert "error" in done, done
+        assert differing(before, host.sweep()) == [], version
+        named[version] = {line.partition(": ")[0] for line in done.get("also", ())}
+    assert named["hostile"] >= set(sabotage.PATHS) - IMPOSSIBLE, named["hostile"]
+    assert named["setuid"] == {f"/var/lib/{store.NAME}/{name}" for name in ("pipe", "sh")}
+    assert f"/etc/{store.NAME}-more" in named["away"], "this one is no live change at all"
+    assert host.served() == "format 1\n"
+    assert Path("/proc/sys/kernel/panic").read_text() == kernel
+    until(lambda: host.running() == processes, "nothing of the scripts runs on")
+
+
+def test_killed_in_the_middle_of_the_script(host: Host) -> None:
+    """The script ends with the agent, and what it has half written is brought back."""
+    before, processes = host.sweep(), host.running()
+    process = host.start("upgrade", "endless")
+    until(lambda: host.data.read_text() == "half\n", "the script has begun")
+    host.kill_agent()
+    process.communicate()
+    until(lambda: host.running() == processes, "the script ends with it")
+    assert "error" not in host.does("recover", "2")
+    assert differing(before, host.sweep()) == []
+
+
+def test_killed_at_any_step(host: Host) -> None:
+    """Of the commit, of keeping the data, of the undo: it is mended at the next start."""
+    before = host.sweep()
+    for count in range(3):
+        undo, step = count == 2, host.cut(random.Random(SEED + count), undo=count == 2)
+        found = host.does("recover", "2")
+        assert "error" not in found, step
+        if found["installed"] == {store.NAME: "2"}:
+            host.does("undo", "2")
+        assert differing(before, host.sweep()) == [], (step, undo)

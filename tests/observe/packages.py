@@ -38,6 +38,7 @@ def tar(files: Mapping[str, bytes | str]) -> bytes:
             member = tarfile.TarInfo(f"./{name}")
             if isinstance(what, bytes):
                 member.size = len(what)
+                member.mode = 0o600 if name.endswith(".key") else 0o644
             else:
                 member.type = tarfile.SYMTYPE if what.startswith("-> ") else tarfile.LNKTYPE
                 member.linkname = what[3:] if what.startswith("-> ") else f"./{what[2:]}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.observe.files import Compared, compare, debian, environment
+from answerable.observe.files import UNREAD, Compared, compare, debian, environment
 from answerable.observe.look import Unseen
 from answerable.observe.shipped import read
 from tests.observe.packages import LIBRARY, deb, unpack, wheel
@@ -137,3 +137,16 @@ def test_environment_is_compared_with_its_wheel(tmp_path: Path) -> None:
     assert compare(shipped, found).differ == ("`own/a.py` of own-it has other bytes",)
     with pytest.raises(Unseen):
         environment(tmp_path, ["gone"])
+
+
+def test_private_file_may_be_unread(tmp_path: Path) -> None:
+    """Who may not read a file that nobody else may read either says so; of others it differs."""
+    files: dict[str, bytes | str] = {"etc/x.key": b"secret", "usr/bin/x": b"code"}
+    shipped = {"x": read(io.BytesIO(deb(files)))}
+    assert shipped["x"].private == {"etc/x.key"}
+    unpack(tmp_path, "x", files)
+    found = debian(tmp_path, ["x"])
+    assert compare(shipped, found) == Compared(2)
+    hidden = {"x": dict.fromkeys(files, UNREAD)}
+    assert compare(shipped, hidden).differ == ("`usr/bin/x` of x cannot be read",)
+    assert compare(shipped, hidden).kept == ("`etc/x.key` of x cannot be read",)

@@ -1,6 +1,7 @@
 """What packages ship, by their SHA-256: fetched by the observer itself, read once, kept as a table.
 
-    <folder>/<sha256>.json   {"conffiles":["etc/x.conf"],"files":{"usr/bin/x":"<sha256>",..}}
+    <folder>/<sha256>.json
+    {"conffiles":["etc/x.conf"],"files":{"usr/bin/x":"<sha256>",..},"private":[]}
 
 Rules: the hash stands in an order that was noticed, so it does not matter who serves the bytes;
 those of another hash are nobody's. A table is written whole once its package was read to the end;
@@ -30,7 +31,7 @@ SECONDS = 120.0
 """How long one package may take to come, seconds."""
 KEPT = 5_000
 """Most tables that are kept; the oldest go first."""
-_SHAPE = {"conffiles": ["text"], "files": "any"}
+_SHAPE = {"conffiles": ["text"], "files": "any", "private": ["text"]}
 _PLAIN = {"accept-encoding": "identity"}
 
 
@@ -63,11 +64,14 @@ class Artefacts:
             with place.open("rb") as file:
                 found = decode(file.read(TABLE + 1), TABLE)
             if conforms(found, _SHAPE) and isinstance(found["files"], dict):
-                return Shipped(found["files"], frozenset(found["conffiles"]))
+                return Shipped(
+                    found["files"], *map(frozenset, (found["conffiles"], found["private"]))
+                )
         except (OSError, Refused):
             pass
         made = self._fetch(digest)
-        table = {"conffiles": sorted(made.conffiles), "files": dict(made.files)}
+        table = {"conffiles": sorted(made.conffiles), "files": dict(made.files),
+                 "private": sorted(made.private)}  # fmt: skip
         write(place, encode(table).encode())
         for old in sorted(self._folder.glob("*.json"), key=_age)[:-KEPT]:
             old.unlink(missing_ok=True)

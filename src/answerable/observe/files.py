@@ -13,7 +13,8 @@ Rules:
 3. `dpkg-divert` is honoured (`var/lib/dpkg/diversions`): the file is looked for where it was moved
    to. A new diversion is for the posture to find.
 4. A configuration file that differs is the host's own version: kept, named, no difference. A
-   file of documentation may be left out (`path-exclude`, dpkg(1)). Everything else differs.
+   file of documentation may be left out (`path-exclude`, dpkg(1)). A file that the package itself
+   ships unreadable for others is named if whoever looks may not read it. Everything else differs.
 
 Needs the standard library alone, since the foot on a host reads so too (foot.py). Left out: modes
 and owners (the posture has those that matter), folders, devices, byte code made on the host.
@@ -62,10 +63,14 @@ Table = Mapping[str, Mapping[str, str]]
 
 
 class Shipped(NamedTuple):
-    """What a package ships: path -> SHA-256 or `-> target`; which paths are configuration."""
+    """What a package ships: path -> SHA-256 or `-> target`.
+
+    `conffiles`: which paths are configuration. `private`: which others than the owner may not read.
+    """
 
     files: Mapping[str, str]
     conffiles: Collection[str] = ()
+    private: Collection[str] = ()
 
 
 class Compared(NamedTuple):
@@ -87,7 +92,7 @@ def compare(shipped: Mapping[str, Shipped], found: Table) -> Compared:
             if what == wanted or (what == ABSENT and path.startswith(DOCUMENTS)):
                 continue
             words = f"`{path}` of {package} {_words(what)}"
-            if path in ships.conffiles and what != UNREAD:
+            if path in (ships.private if what == UNREAD else ships.conffiles):
                 kept.append(words)
             else:
                 differ.append(words)
@@ -218,11 +223,14 @@ class _Inside:
             raise Unseen(f"`{self.root}`: over {PATHS} paths of packages")
         found: dict[str, str] = {}
         ordered = sorted((*where.rpartition("/")[::2], path) for path, where in places.items())
-        for folder, rows in groupby(ordered, key=lambda row: row[0]):
+        for folder, group in groupby(ordered, key=lambda row: row[0]):
+            rows = list(group)
             try:
                 with self._folder(folder) as place:
                     seen = {shown(path): self._what(name, place) for _, name, path in rows}
                 found |= {path: what for path, what in seen.items() if what}
+            except PermissionError:
+                found |= {shown(path): UNREAD for _, _, path in rows}
             except (OSError, ValueError):  # the latter of a NUL in a name
                 continue  # what is nowhere in the table is absent
         return found

@@ -2,19 +2,21 @@
 
 A .deb (deb(5)) is an ar archive of `debian-binary`, `control.tar*` and `data.tar*`, packed by
 nothing, gzip, xz or Zstandard. Of the control part `conffiles` is read (deb-conffiles(5)), of the
-data part kind, name, content and target of each member; a hard link is the file that it names.
+data part kind, name, content, target and who may read it of each member; a hard link is the file
+that it names.
 
 A wheel (PEP 427) is a zip. Its files lie below `site-packages` as they are, except `*.data/`, whose
 scripts an installer rewrites, and `RECORD`, which it writes anew.
 
 Whoever hands the bytes in has compared their SHA-256; still every read has a limit, and whatever
-they are, reading them ends in an answer or in `CannotRead`. Left out: owners, modes, devices.
+they are, reading them ends in an answer or in `CannotRead`. Left out: owners, devices.
 """
 
 import gzip
 import io
 import lzma
 import re
+import stat
 import sys
 import tarfile
 import zipfile
@@ -95,6 +97,7 @@ def read(file: BinaryIO) -> Shipped:
 def _deb(file: BinaryIO) -> Shipped:
     files: dict[str, str] = {}
     conffiles: list[str] = []
+    private: list[str] = []
     kinds = set()
     for part in _parts(file):
         kind, _, packing = part.name.partition(".tar")
@@ -103,12 +106,12 @@ def _deb(file: BinaryIO) -> Shipped:
         kinds.add(kind)
         with _tar(file, part, packing) as tar:
             if kind == "data":
-                files = dict(_members(tar))
+                files = dict(_members(tar, private))
             else:
                 conffiles = list(_conffiles(tar))
     if kinds != {"control", "data"}:
         raise ValueError("a .deb without control or data")
-    return Shipped(files, frozenset(conffiles))
+    return Shipped(files, frozenset(conffiles), frozenset(private))
 
 
 def _parts(file: BinaryIO) -> Iterator[_Part]:
@@ -140,9 +143,14 @@ def _each(tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
         yield shown(name), member
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, str]]:
+def _members(tar: tarfile.TarFile, private: list[str]) -> Iterator[tuple[str, str]]:
     known: dict[str, str] = {}
+    shut: tuple[str, ...] = ()
     for name, member in _each(tar):
+        if member.isdir() and not member.mode & stat.S_IXOTH:
+            shut = (*shut, f"{name}/")
+        elif (not member.mode & stat.S_IROTH and not member.issym()) or name.startswith(shut):
+            private.append(name)
         if member.issym():
             known[name] = f"-> {shown(member.linkname)}"
         elif member.islnk():

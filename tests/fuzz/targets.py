@@ -44,12 +44,14 @@ from answerable.host import agentd, apt, frames, shelf, stale, venv
 from answerable.host import enrol as host_enrol
 from answerable.host.client import Call, HttpUnavailable
 from answerable.host.clone import read_job
-from answerable.host.driver import ArtefactDiffers, Package
+from answerable.host.driver import ArtefactDiffers, DriverFailed, Package
 from answerable.host.files import HomeUnavailable
 from answerable.host.service import ServiceFailed
 from answerable.host.settings import read_settings
-from answerable.host.transaction import database
+from answerable.host.transaction import database, rpmcaps, rpmfile, rpmheader
 from answerable.host.transaction import deb as shipped
+from answerable.host.transaction import rpmdb as host_rpmdb
+from answerable.host.transaction.rpmheader import Damaged
 from answerable.inventory import (
     apk,
     cmdb,
@@ -100,7 +102,10 @@ from tests.host.test_clone import GOOD as CLONE_JOB
 from tests.host.transaction.debs import NEW_STATUS
 from tests.host.transaction.debs import STATUS as OLD_STATUS
 from tests.host.transaction.debs import deb as rehearsed
+from tests.host.transaction.rpms import header, package
 from tests.host.transaction.test_deb import GOOD as DEB_TAR
+from tests.host.transaction.test_rpmdb import GOOD as RPM_DATABASE
+from tests.host.transaction.test_rpmfile import GOOD as RPM
 from tests.inventory import images, test_cmdb, test_signed, test_tar
 from tests.inventory.generated import sample
 from tests.inventory.rpms import BLOBS, ndb
@@ -149,6 +154,19 @@ def _deb_files(data: bytes) -> object:
 
 def _deb_control(data: bytes) -> object:
     return shipped.read_control(io.BytesIO(data))
+
+
+def _rpm(data: bytes) -> object:
+    return rpmfile.read_head(io.BytesIO(data))
+
+
+def _rpm_header(data: bytes) -> object:
+    header = rpmheader.Header(data)
+    return rpmheader.version(header), rpmheader.paths(header)
+
+
+def _rpm_rows(data: bytes, folder: Path) -> object:
+    return host_rpmdb.rows(_file(data, folder, host_rpmdb.NAME))
 
 
 def _status(data: bytes) -> object:
@@ -551,6 +569,10 @@ HOSTS = [
     Target("files of a .deb", _bytes(_deb_files), [DEB_TAR], (ArtefactDiffers,)),
     Target("control of a .deb", _bytes(_deb_control), [DEB_TAR], (ArtefactDiffers,)),
     Target("status, rehearsed", _bytes(_status), [NEW_STATUS], ()),
+    Target(".rpm", _bytes(_rpm), [RPM], (ArtefactDiffers,)),
+    Target("header of an .rpm", _bytes(_rpm_header), [header(package())], (Damaged,)),
+    Target("rpm database", _rpm_rows, [RPM_DATABASE], (DriverFailed,)),
+    Target("capabilities", _texts(rpmcaps.attribute), [b"= cap_kill+ep"], (ArtefactDiffers,)),
     Target("job of a clone", _bytes(read_job), [encode(CLONE_JOB).encode()]),
     Target("wheel", _wheel, [seeds.wheel()], (ArtefactDiffers,)),
     Target("mapped files", _texts(stale.replaced), [MAPS], ()),

@@ -197,9 +197,12 @@ class HostWorld:
 
 
 @contextmanager
-def serving(host: str = "web1", **knobs: Json) -> Iterator[HostWorld]:
-    """Serve a founded world on a loopback port until the block ends."""
-    world = HostWorld(host)
+def serving(
+    host: str = "web1", address: str = "127.0.0.1", made: type[HostWorld] = HostWorld,
+    **knobs: Json,
+) -> Iterator[HostWorld]:  # fmt: skip
+    """Serve a founded world on a port of an address until the block ends."""
+    world = made(host)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
@@ -225,8 +228,8 @@ def serving(host: str = "web1", **knobs: Json) -> Iterator[HostWorld]:
         def handle_error(self, *_: object) -> None:
             """A host that is killed breaks its connections off."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        world.url = f"http://127.0.0.1:{server.server_port}"
+    with Server((address, 0), Handler) as server:
+        world.url = f"http://{address}:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         world.found(**knobs)

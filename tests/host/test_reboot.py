@@ -29,11 +29,13 @@ class Box:
     asked: list[str] = field(default_factory=list)
     broken: str = ""
 
-    def boots(self, boot: str, kernel: str = OLD) -> None:
+    def boots(self, boot: str, kernel: str = OLD, first: int = 2) -> None:
         """Come up: another boot id, /run empty."""
         random = self.root / "proc/sys/kernel/random"
         random.mkdir(parents=True, exist_ok=True)
         (random / "boot_id").write_text(f"{boot}\n")
+        (self.root / "proc/1").mkdir(exist_ok=True)
+        (self.root / "proc/1/stat").write_text(f"1 (systemd) S {'0 ' * 18}{first} 0\n")
         (random.parent / "osrelease").write_text(f"{kernel}\n")
         for left in (self.root / "run").glob("*"):
             left.unlink()
@@ -98,6 +100,20 @@ def test_a_reboot_is_reported_by_the_agent_that_comes_back(
     assert site.world.said() == [*BEFORE, *done]
     assert box.asked == [ONE]
     assert len(begun(site)) == 4
+
+
+def test_a_container_that_reboots_keeps_its_kernels_boot_id(box: Box, tmp_path: Path) -> None:
+    """Its first process is another one."""
+    machine = box.machine(tmp_path / "note")
+    machine.leave("a")
+    left = machine.left("a")
+    assert left is not None
+    assert machine.back(left) is None
+    box.boots(ONE, first=70_000)
+    done = machine.back(left)
+    assert done is not None
+    assert (done.result, done.reason) == ("succeeded", "rebooted")
+    assert done.detail.startswith(f"boot `{ONE}/70000` after `{ONE}/2`")
 
 
 def test_an_agent_restarted_before_the_machine_goes_down_asks_nobody_again(

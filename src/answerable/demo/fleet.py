@@ -41,7 +41,7 @@ _FIRST = 10
 _CGROUP = "answerable-"
 END_SECONDS = 10
 """How long the hub's processes may take to end before their cgroups are left to the next fleet."""
-_NEWPID = 0x20000000
+_NEWPID, _NEWNET = 0x20000000, 0x40000000
 _PATH = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
@@ -201,6 +201,12 @@ class Fleet:
             self._started.setdefault("", []).append(process)
         return process
 
+    @contextmanager
+    def in_network(self) -> Iterator[None]:
+        """Let sockets that this thread makes in the block be in the hub's network, and stay."""
+        with _thread_in("net", f"/proc/{self._pid}/ns/net", _NEWNET):
+            yield
+
     def cut(self, host: str) -> None:
         """Pull a host's cable."""
         self._link(host, "down")
@@ -293,7 +299,7 @@ class Fleet:
     ) -> "subprocess.Popen[bytes]":
         enter = [f"--{kind}={base}/ns/{file}" for kind, file in
                  (("mount", "mnt"), ("net", "net"), ("uts", "uts"), ("ipc", "ipc"))]  # fmt: skip
-        with _children_in(f"{base}/ns/pid"):
+        with _thread_in("pid", f"{base}/ns/pid", _NEWPID):
             # Without --pid, nsenter becomes the program instead of waiting for it.
             return subprocess.Popen(
                 ["nsenter", *enter, *words, "--", *argv], stdin=subprocess.DEVNULL,
@@ -332,14 +338,14 @@ class Fleet:
 
 
 @contextmanager
-def _children_in(pid_namespace: str) -> Iterator[None]:
-    """Let this thread's next children be born in another pid namespace (setns(2))."""
-    with open("/proc/thread-self/ns/pid", "rb") as own, open(pid_namespace, "rb") as other:  # noqa: PTH123
-        if _libc.setns(other.fileno(), _NEWPID):
-            raise FleetFailed(f"cannot enter `{pid_namespace}`: {os.strerror(ctypes.get_errno())}")
+def _thread_in(kind: str, namespace: str, flag: int) -> Iterator[None]:
+    """Let this thread be in another namespace (setns(2)); of pids, its next children are."""
+    with open(f"/proc/thread-self/ns/{kind}", "rb") as own, open(namespace, "rb") as other:  # noqa: PTH123
+        if _libc.setns(other.fileno(), flag):
+            raise FleetFailed(f"cannot enter `{namespace}`: {os.strerror(ctypes.get_errno())}")
         try:
             yield
         finally:
-            if _libc.setns(own.fileno(), _NEWPID):
+            if _libc.setns(own.fileno(), flag):
                 # A thread that cannot come back must not start anything else.
                 os.kill(os.getpid(), signal.SIGABRT)

@@ -1,22 +1,23 @@
 """A reboot as a change of its own: asked for at most once, and proved by another boot.
 
-    <home>/reboot.json    {"action": "<name of the change>", "asked": <s>, "boot": "<boot id>"}
+    <home>/reboot.json    {"action": "<name of the change>", "asked": <s>, "boot": "<boot>"}
 
 Rules:
 * the note is on disk, synced, before the reboot is asked for; by then the action is begun in the
   journal and a quorum of guards hold its consume note (agent.py);
-* an agent that finds a note of another boot id is back: it reports that once, and never asks again;
-  of the same boot id it waits, and after `RETURN_SECONDS` of that boot the change has failed;
+* a boot is the kernel's boot id (random(4)) and the start of the first process (proc(5)), since a
+  system container reboots without its kernel; both stay when systemd executes itself anew;
+* an agent that finds a note of another boot is back: it reports that once, and never asks again; of
+  the same boot it waits, and after `RETURN_SECONDS` of that boot the change has failed;
 * a host that is back must show it: if the distribution's marker is still there, or an older kernel
   runs than is installed, the change has failed;
 * only a health check may follow a reboot in its order: services are restarted first.
 
 Whether a reboot is needed (`needed`) is reported and does not stand in the way of one that people
 ordered: a marker and a kernel's name are hints. Read for it: `/run/reboot-required` and
-`reboot-required.pkgs` (Debian Policy has none; update-notifier-common and unattended-upgrades write
-them), `/boot/vmlinuz-<release>`, `/proc/sys/kernel/osrelease`, `random/boot_id` (random(4)). A
-kernel that is not installed at all (a container's) says nothing. Left out: kexec, live patches,
-firmware; rebuilt kernels of one release.
+`reboot-required.pkgs` (update-notifier-common and unattended-upgrades write them),
+`/boot/vmlinuz-<release>`, `/proc/sys/kernel/osrelease`. A kernel that is not installed at all (a
+container's) says nothing. Left out: kexec, live patches, firmware; rebuilt kernels of one release.
 """
 
 import re
@@ -72,8 +73,9 @@ class Machine:
         return self._ask is not None
 
     def boot(self) -> str:
-        """Give the id of this boot."""
-        return _line(self._root / "proc/sys/kernel/random/boot_id")
+        """Give the id of this boot, `<boot id>/<clock ticks>`."""
+        first = _line(self._root / "proc/1/stat").rpartition(")")[2].split()
+        return f"{_line(self._root / 'proc/sys/kernel/random/boot_id')}/{first[19]}"
 
     def needed(self) -> list[str]:
         """Give the reasons for which a reboot is needed; none if it is not."""

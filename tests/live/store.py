@@ -13,7 +13,15 @@ from tests.live import sabotage
 NAME = "demo-store"
 DATA = f"var/lib/{NAME}/data"
 SERVE = f"""\
-import http.server, pathlib
+import http.server, os, pathlib, socket, threading
+os.makedirs("/run/{NAME}")
+asked = socket.socket(socket.AF_UNIX)
+asked.bind("/run/{NAME}/socket")
+asked.listen()
+def answer():
+    while True:
+        asked.accept()[0].send(b"yes")
+threading.Thread(target=answer, daemon=True).start()
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         said = pathlib.Path("/{DATA}").read_bytes()
@@ -21,11 +29,24 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.HTTPServer(("127.0.0.1", 8090), Answer).serve_forever()
 """
+ASK = f"""
+import socket
+service = socket.socket(socket.AF_UNIX)
+service.connect("/run/{NAME}/socket")
+open("/var/lib/{NAME}/index/said", "wb").write(service.recv(9))
+try:
+    open("/run/{NAME}/more", "w")
+except OSError as error:
+    print("as it should be:", error)
+else:
+    raise SystemExit("the folder of sockets can be written")
+"""
 MIGRATE = f"""
 if [ "$1" = configure ] && grep -q 'format 1' /{DATA}; then
     sed -i 's/format 1/format 2/' /{DATA}
     mkdir -p /var/lib/{NAME}/index; echo made >/var/lib/{NAME}/index/one
     echo migrated >>/var/log/{NAME}.log
+    if [ -S /run/{NAME}/socket ]; then python3 -c '{ASK}'; fi
 fi
 """
 _ON_THE_HOST = f"grep -q ' /var/lib/{NAME} ' /proc/self/mountinfo"

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.live,
     pytest.mark.needs("mount", "overlay", "stacked", "network", "uids", "mmdebstrap", "apt"),
 ]
-ALLOWED = {"allow": ["live"]}
+ALLOWED = {"allow": ["live"], "sockets": [f"/run/{store.NAME}"]}
 ASK = (
     "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/').read().decode(), end='')"
 )
@@ -86,6 +86,7 @@ class Host:
             said = process.communicate()[0]
             if process.returncode in KILLED:
                 return step
+            assert process.returncode == 0, said
             # It has fewer steps than were guessed, and was through before: it tells how many.
             most = min(most - 1, json.loads(said.splitlines()[-1])["steps"])
             if not undo:
@@ -109,14 +110,16 @@ def test_data_of_a_running_service_is_migrated_and_comes_back(host: Host) -> Non
     """Only with the class `live`; the undo gives it back, and keeps what was written since."""
     before = host.sweep()
     refused = host.does("upgrade", "2", transaction={"allow": []})
-    assert refused["error"] == "TransactionDiffers", refused
-    assert f"/{store.DATA}: live" in refused["also"]
+    assert refused["error"] == "TransactionDiffers", refused["message"]
+    assert f"/{store.DATA}: live" in refused["also"], refused
     assert differing(before, host.sweep()) == []
     done = host.does("upgrade", "2")
     assert done["installed"] == {store.NAME: "2"}, done
     assert f"live in /var/lib/{store.NAME}" in done["said"]
     assert host.served() == "format 2\n"
     assert host.service.poll() is None
+    said = host.root / f"var/lib/{store.NAME}/index/said"
+    assert said.read_text() == "yes", "the script spoke to the service by its socket"
     changed = differing(before, host.sweep())
     assert not (host.root / f"var/log/{store.NAME}.log").exists(), "only its data is the host's own"
     assert f"/{store.DATA}" in changed

@@ -10,8 +10,9 @@ rebuilds of the very newest; of them 30 hosts of 380 packages.
   0.0.8) reads a database that `trivydb/` writes from the same rows. Its start alone is measured
   with an empty list. It does more than matching: severities, layers, its own report.
 * debsecan, where it is installed, on the hosts.
-* ours: a process of its own that reads the list as JSON, makes the keys, matches and writes the
-  findings as JSON, start and imports included; of that the match alone, from the list in memory.
+* ours: a process of its own (scan_list.py) that reads the same document as everybody's inventory is
+  read, makes the keys, matches and writes the findings as JSON, start and imports included; of that
+  the match alone, from the list in memory.
 
 Findings (flaw, package, version) must be the same; else the run fails.
 """
@@ -98,7 +99,7 @@ def _component(number: int, one: Installed) -> Row:
     said = {"PkgType": "debian", "SrcName": one.source, "SrcVersion": one.version}
     return {
         "bom-ref": f"p{number}", "type": "library", "name": one.package, "version": one.version,
-        "purl": f"pkg:deb/debian/{one.package}@{version}?arch=amd64&distro=debian-11&n={number}",
+        "purl": f"pkg:deb/debian/{one.package}@{version}?arch=amd64&distro=debian-11",
         "properties": [{"name": f"aquasecurity:trivy:{k}", "value": v} for k, v in said.items()],
     }  # fmt: skip
 
@@ -150,37 +151,16 @@ def by_trivy(trivy: str, folder: Path, listed: list[Installed]) -> tuple[Row, Fi
     return took, {(v["VulnerabilityID"], v["PkgName"], v["InstalledVersion"]) for v in found}
 
 
-def match(rows_file: Path, list_file: Path) -> None:
-    """What is measured of ours: files in, findings out, in a process of its own."""
-    rows = [
-        Range(**{**one, "cves": tuple(one["cves"])}) for one in json.loads(rows_file.read_text())
-    ]
-    listed = []
-    for one in json.loads(list_file.read_text())["components"][1:]:
-        said = {p["name"].rpartition(":")[2]: p["value"] for p in one["properties"]}
-        listed.append(Installed(
-            ECOSYSTEM, one["name"], one["version"], "amd64", said["SrcName"],
-            source_version=said["SrcVersion"],
-        ))  # fmt: skip
-    begun, cpu = time.perf_counter(), time.process_time()
-    ranges = Ranges(rows)
-    found = [
-        (flaw, package.package, package.version)
-        for package in listed for _, flaws in ranges.on(package) for flaw in flaws
-    ]  # fmt: skip
-    took = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - cpu}
-    print(json.dumps({"match": took, "findings": found}))
-
-
 def by_us(folder: Path, rows: list[Range], listed: list[Installed]) -> tuple[Row, Findings]:
     """Ask ourselves about a list."""
     files = folder / "rows.json", folder / "list.cdx.json"
     fields = [{name: getattr(r, name) for name in Range.__slots__} for r in rows]
     files[0].write_text(json.dumps(fields))
     files[1].write_text(json.dumps(cyclonedx(listed)))
-    words = [sys.executable, "-m", "benchmarks.bench_scanners", "--match", *map(str, files)]
+    words = [sys.executable, "-m", "benchmarks.scan_list", *map(str, files)]
     took = timed(words, folder / "ours.json")
     said = json.loads((folder / "ours.json").read_text())
+    assert said["packages"] == len(listed), "each is read, and once"
     took["match"] = said["match"]
     return took, {(flaw, package, version) for flaw, package, version in said["findings"]}
 
@@ -230,9 +210,6 @@ def hosts(trivy: str, folder: Path, rows: list[Range], listed: list[Installed]) 
 
 def main() -> None:
     """Compare and measure."""
-    if sys.argv[1:2] == ["--match"]:
-        match(Path(sys.argv[2]), Path(sys.argv[3]))
-        return
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
     trivy = sys.argv[2] if len(sys.argv) > 2 else shutil.which("trivy") or ""
     rows = advisories()

@@ -31,9 +31,12 @@ from answerable.host.driver import (
 from answerable.host.transaction.family import Family
 from answerable.host.transaction.port import Drifted
 from answerable.host.transaction.rehearsal import Rehearsal, Transaction
+from answerable.host.transaction.sandbox import Sandbox
 from answerable.host.transaction.sensitive import CLASSES
 from answerable.kernel.canon import Json
 
+SANDBOXES = ("bubblewrap", "gvisor")
+"""What package tools and scripts may run in."""
 # The bus and systemd would do anything for root.
 _SOCKETS = r"/run/(?!(systemd|dbus)$)[a-z0-9][a-z0-9_.-]*"
 
@@ -56,10 +59,14 @@ class Packages:
             raise TypeError(f"`transaction` takes `allow`, a list of {', '.join(CLASSES)}")
         sockets = list(map(str, sockets)) if isinstance(sockets, list) else [""]
         wrong = [path for path in sockets if not re.fullmatch(_SOCKETS, path)]
-        if given.keys() - {"allow", "sockets"} or wrong:
-            raise TypeError("`transaction` takes `allow`, and `sockets`, a list like `/run/mysqld`")
+        if given.keys() - {"allow", "sandbox", "sockets"} or wrong:
+            raise TypeError(
+                "`transaction` takes `allow`, `sandbox`, and `sockets`, a list like `/run/mysqld`"
+            )
         self._allowed, self._family = tuple(map(str, allow)), family
-        self._transaction = Transaction(state, family, hidden, sockets)
+        self._transaction = Transaction(
+            state, family, hidden, sockets, _sandbox(given.get("sandbox", "bubblewrap"))
+        )
         self._held, self._rehearsed, self._stack = ("", ()), None, ExitStack()
 
     _held: tuple[str, tuple[Package, ...]]
@@ -156,6 +163,17 @@ class Packages:
         """Throw the rehearsal away."""
         self._rehearsed = None
         self._stack.close()
+
+
+def _sandbox(kind: object) -> type[Sandbox]:
+    if kind not in SANDBOXES:
+        raise TypeError(f"`sandbox` of `transaction` is {' or '.join(SANDBOXES)}")
+    if kind == "bubblewrap":
+        return Sandbox
+    # Only where it is used: a host keeps its memory for its work.
+    from answerable.host.transaction.gvisor import Gvisor  # noqa: PLC0415
+
+    return Gvisor
 
 
 def _why(done: Ran) -> str:

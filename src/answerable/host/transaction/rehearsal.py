@@ -5,7 +5,7 @@
         number = change.commit(found, note)       exactly what was explained, or nothing
 
 A rehearsal that holds anything unexplained, or a sensitive class that is not allowed, is refused
-with every path named. A script that must touch a service's data is live.py's. Left out: gVisor.
+with every path named. A script that must touch a service's data is live.py's.
 """
 
 import json
@@ -86,14 +86,15 @@ class Transaction:
         family: of the packages.
         hidden: more folders that are hidden from scripts.
         sockets: folders of services' sockets that a live script may speak to.
+        sandbox: what programs run in.
     """
 
     def __init__(
         self, state: Path, family: Family, hidden: Sequence[Path] = (),
-        sockets: Sequence[str] = (),
+        sockets: Sequence[str] = (), sandbox: type[Sandbox] = Sandbox,
     ) -> None:  # fmt: skip
         make_private(state / "transactions")
-        self._sockets = tuple(sockets)
+        self._sockets, self._sandbox = tuple(sockets), sandbox
         self._state, self._family = Path(os.path.realpath(state)), family
         self._hidden = (self._state, *hidden)
 
@@ -120,7 +121,7 @@ class Transaction:
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(1))
             opened = pool.submit(self._family.read, files, ROOT)
-            copy = stack.enter_context(Sandbox(self._state / "copy", self._hidden))
+            copy = stack.enter_context(self._sandbox(self._state / "copy", self._hidden))
             log = self._state / "copy.log"
             done = copy.run(_with(argv, files), log, env, CHANGE_SECONDS, files[0].parent)
             if why := succeeded(done):
@@ -204,7 +205,8 @@ class Transaction:
     def _run_live(self, live: Live, env: Mapping[str, str], place: str) -> None:
         with Disk(ROOT) as disk:
             data.keep(disk, place, live.folders)
-        with Sandbox(self._state / "live", self._hidden, live.real(self._sockets)) as copy:
+        real = live.real(self._sockets)
+        with self._sandbox(self._state / "live", self._hidden, real) as copy:
             live.run(copy, env, self._state / "copy.log")
         with Disk(ROOT) as disk:
             live.settled(disk, place)

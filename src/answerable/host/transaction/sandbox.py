@@ -12,8 +12,8 @@ Rules:
 * when this process ends, in whatever way, the namespace and all that ran in it end too.
 
 Sources: overlayfs (kernel documentation), bwrap(1), invoke-rc.d(8), unshare(1), nsenter(1). Left
-out: a filter of system calls; gVisor; hosts whose root is an overlay on an overlay; file systems
-that cannot be a lower layer (they are not to be seen in the copy).
+out: a filter of system calls (gvisor.py is stricter); hosts whose root is an overlay on an overlay;
+file systems that cannot be a lower layer (they are not to be seen in the copy).
 """
 
 import os
@@ -39,9 +39,9 @@ INSIDE = "/run/answerable"
 """Where the copy sees what it is given: `packages/` to read."""
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _DISKS = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "xfs", "zfs"}
-_FRESH = ("/run", "/tmp", "/var/tmp")  # noqa: S108  made anew in the copy
-_HIDDEN = ("/dev", "/proc", "/sys", *_FRESH)
-_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETFCAP",
+FRESH = ("/run", "/tmp", "/var/tmp")  # noqa: S108  made anew in the copy
+_HIDDEN = ("/dev", "/proc", "/sys", *FRESH)
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETFCAP",
                  "SETGID", "SETUID", "SYS_CHROOT")  # fmt: skip
 _POLICY = f"""#!/bin/sh
 echo "$@" >>{INSIDE}/asked
@@ -135,7 +135,7 @@ class Sandbox:
 
     def run(
         self, argv: Sequence[str], log: Path, env: Mapping[str, str], seconds: int,
-        packages: Path | None, capabilities: Sequence[str] = _CAPABILITIES,
+        packages: Path | None, capabilities: Sequence[str] = CAPABILITIES,
     ) -> Ran:  # fmt: skip
         """Run a program in the copy, with a folder of packages to read; as `driver.run`."""
         words = ["bwrap", "--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
@@ -144,7 +144,7 @@ class Sandbox:
         for n, mount in enumerate(self._mounts):
             words += ["--bind", f"{self._place}/{n}/root", mount]
         words += ["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-        for folder in (*_FRESH, *map(str, self._hidden)):
+        for folder in (*FRESH, *map(str, self._hidden)):
             words += ["--tmpfs", folder]
         words += ["--bind", f"{self._place}/given", INSIDE]
         words += ["--ro-bind", str(packages), f"{INSIDE}/packages"] if packages else []
@@ -244,7 +244,8 @@ def disks(table: str, hidden: Sequence[str]) -> list[str]:
 
 
 def _sockets() -> list[str]:
-    lines = _table("/proc/net/unix").splitlines()[1:]
+    # Of the host's network: this process may have left it, and the table is one network's.
+    lines = _table("/proc/1/net/unix").splitlines()[1:]
     paths = {line.split(None, 7)[-1] for line in lines}
     return sorted(path for path in paths if path.startswith("/"))
 

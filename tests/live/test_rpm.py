@@ -156,6 +156,7 @@ def _hostile(folder: Path) -> dict[str, tuple[Package, Path]]:
     )
     return {
         "demo-1": build(folder, "demo-agent", "1", files),
+        "demo-2": build(folder, "demo-agent", "2", newer, before="1-1", release="0"),
         "evil": build(folder, "demo-agent", "2", newer, scripts={"%post": script}, before="1-1"),
         "forger": build(
             folder, "demo-agent", "3", newer, before="1-1",
@@ -216,6 +217,21 @@ def test_upgrade_has_one_hash_and_comes_out_to_the_byte(hosts: Hosts) -> None:
     assert hosts.drive("a", "undo", back, undo=True)["installed"] == {"tool": "1-1"}
     assert differing(before, hosts.sweep("a")) == []
     hosts.said("a", "rpm", "--verify", "tool")
+
+
+def test_undo_of_the_first_of_two(hosts: Hosts) -> None:
+    """A later change of another package does not stand in the way of an undo."""
+    hosts.up("a")
+    hosts.said("a", "rpm", "--install", hosts.give("a", hosts.made["demo-1"]))
+    before = hosts.sweep("a")
+    for name in ("tool-2", "demo-2"):
+        assert "error" not in hosts.drive("a", "upgrade", hosts.made[name])
+    hosts.drive("a", "undo", hosts.back("tool-2", "tool-1"), undo=True)
+    assert set(hosts.said("a", "rpm", "--query", "--all").split()) == {
+        "base-1-1.noarch", "demo-agent-2-0.noarch", "tool-1-1.noarch"
+    }  # fmt: skip
+    hosts.said("a", "rpmdb", "--verifydb")
+    assert differing(before, hosts.sweep("a")) == ["/usr/share/demo/version", DATABASE]
 
 
 def test_configuration_of_the_host_is_kept(hosts: Hosts) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from answerable.host.transaction import rpmdb
+from answerable.host.transaction import rpmdb, rpmundo
 from answerable.host.transaction.effects import Change
 from answerable.host.transaction.family import Folders, Shipped, Taken
 from answerable.host.transaction.journal import Merge
@@ -35,7 +35,9 @@ class RpmFamily:
         place: a folder of the agent's own, in which databases are looked at.
     """
 
-    merge: Mapping[str, Merge] = {}
+    merge: Mapping[str, Merge] = {
+        f"{folder}/{rpmdb.NAME}": rpmundo.merge for folder in rpmdb.FOLDERS
+    }
 
     def __init__(self, place: Path) -> None:
         self._place = place

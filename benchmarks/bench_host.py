@@ -9,6 +9,9 @@
 * following: records signed by heralds and observers, each opened and folded, from static files of
   another process over loopback HTTP, saved with fsync; by the clock, and by this thread's CPU time
   beside how many bare Ed25519 signatures it checks in that; the same at a tenth of the size.
+* split (as root): agentd, applyd and verifyd as processes, PSS of each and together after the first
+  look; CPU time of all three while nothing is to do, by the kernel's count (ticks of 10 ms) over
+  `IDLE_SECONDS`, at the default `poll`; a question through agentd beside the same without it.
 * memory and start: a process of its own, `python -m answerable.host`, against guards and log on
   loopback; PSS from /proc after its first look; start from the call to the last byte of `apply`.
 
@@ -25,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -33,13 +36,16 @@ from typing import Any
 from answerable.host.__main__ import collect_rarely
 from answerable.host.client import Client
 from answerable.host.follow import SPAN, Follower, tile_path
+from answerable.host.settings import POLL
 from answerable.host.state import LogState
+from answerable.host.through import Through
 from answerable.kernel.canon import encode
 from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.merkle import leaf_hash
 from answerable.kernel.note import ED25519, signature_holds
 from answerable.kernel.verify import Permit, verify
 from answerable.rollout.bundles import least
+from tests.fakes.carrier import split as in_two
 from tests.fakes.fake_driver import FakeDriver, FakeServices
 from tests.fakes.host_world import serving
 from tests.host.conftest import Site
@@ -47,7 +53,8 @@ from tests.simulator import GUARDS, Order, Simulator
 from tests.simulator.keys import signer
 from tests.simulator.log import cosigned_note
 
-GOALS = {"verify_p99_ms": 2.0, "follow_per_second": 5_000, "pss_mb": 30, "start_seconds": 0.4}
+GOALS = {"verify_p99_ms": 2.0, "follow_per_second": 5_000, "pss_mb": 30, "start_seconds": 0.4,
+         "split_pss_mb": 70, "idle_cpu_percent": 0.5}  # fmt: skip
 # As any web server, without the pauses that http.server makes between headers and body.
 SERVER = """
 import functools, http.server, sys
@@ -60,6 +67,10 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
     server.serve_forever()
 """
 RUNS = 5
+IDLE_SECONDS = 120
+AGENT = (sys.executable, "-m", "answerable.host")
+FOOT = (sys.executable, "-c",
+        "import sys; from answerable.observe.verifyd import main; sys.exit(main())")  # fmt: skip
 RESULTS = Path(__file__).with_name("results") / "host.json"
 Row = dict[str, Any]
 
@@ -229,6 +240,59 @@ def a_process(runs: int) -> Row:
     return {"start_seconds": took[len(took) // 2], "runs": runs, **memory}
 
 
+def split(seconds: int, questions: int) -> Row:
+    """Start all three of a host, enrolled and with nothing to do."""
+    with tempfile.TemporaryDirectory() as name, serving() as world, ExitStack() as stack:
+        folder, tool = Path(name), Path(name) / "tool"
+        site = Site(world, folder / "agent", FakeDriver(tool), FakeServices(tool))
+        site.enrol()
+        in_two(site.place, folder / "s")
+        settings = json.loads((site.place / "settings.json").read_text())
+        (site.place / "settings.json").write_text(encode({**settings, "poll": POLL}))
+        peers, uid = [world.url], os.getuid()
+        (folder / "agentd.json").write_text(
+            encode({"allow": uid, "peers": peers, "socket": str(folder / "s")})
+        )
+        verifyd = {"allow": ["root"], "key": str(folder / "key"), "name": "web1.foot"}
+        (folder / "verifyd.json").write_text(encode({**verifyd, "socket": str(folder / "v")}))
+        words = {
+            "agentd": [*AGENT, "agentd", str(folder / "agentd.json")],
+            "applyd": [*AGENT, "run", "--dir", str(site.place)],
+            "verifyd": [*FOOT, "verifyd", str(folder / "verifyd.json")],
+        }
+        pids = {}
+        for role, argv in words.items():
+            process = stack.enter_context(subprocess.Popen(argv, stderr=subprocess.DEVNULL))
+            stack.callback(process.terminate)
+            pids[role] = process.pid
+            _until((folder / {"agentd": "s", "applyd": "agent/status.json"}.get(role, "v")).exists)
+        memory = {role: _memory(pid)["pss_mb"] for role, pid in pids.items()}
+        before = {role: _spent(pid) for role, pid in pids.items()}
+        time.sleep(seconds)
+        idle = {role: (_spent(pid) - before[role]) / seconds for role, pid in pids.items()}
+        ways = {"direct_ms": Client(), "through_ms": Through(folder / "s", str(uid))}
+        asked = {way: _asked(client, world.url, questions) for way, client in ways.items()}
+    return {
+        "pss_mb": memory, "pss_mb_together": sum(memory.values()), "idle_seconds": seconds,
+        "idle_cpu_percent": {role: share * 100 for role, share in idle.items()}, **asked,
+    }  # fmt: skip
+
+
+def _asked(client: Client, url: str, questions: int) -> float:
+    took = []
+    for _ in range(questions):
+        begun = time.perf_counter()
+        client.get(f"{url}/log/authority/checkpoint", 1 << 18)
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took) * 1e3
+
+
+def _spent(pid: int) -> float:
+    # Seconds of CPU of all threads that are there, and of those that have ended.
+    text = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(text[11]) + int(text[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _timed(words: list[str]) -> float:
     begun = time.perf_counter()
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -274,6 +338,9 @@ def run(*, quick: bool) -> Row:
         print(f"follow {row['records']}: {rates}, {share:.0%} of bare signatures")
     rows["process"] = a_process(3 if quick else 9)
     print("process:", rows["process"])
+    if not os.getuid():
+        rows["split"] = split(20 if quick else IDLE_SECONDS, 50 if quick else 500)
+        print("split:", rows["split"])
     return rows
 
 

@@ -1,6 +1,7 @@
 """Small .rpms of our own, built by rpmbuild, for the tests of the rpm driver and its hosts."""
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ cp -a {source}/. %{{buildroot}}/
 %defattr(-,root,root)
 {files}
 """
+_TIME = 1_700_000_000
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LC_ALL": "C"}
 
 
@@ -65,6 +67,9 @@ def build(
     source.mkdir(parents=True)
     for path, file in (files or {}).items():
         _lay(source, path, file)
+        if not file.link:
+            # Each version has a time of its own, whenever it is built.
+            os.utime(source / path.lstrip("/"), (_TIME + int(version[0]),) * 2)
     made = [*lines, *(["BuildArch: noarch"] if arch == "noarch" else [])]
     text = _SPEC.format(
         name=name, version=version, release=release, source=source,

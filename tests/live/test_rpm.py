@@ -209,7 +209,7 @@ def test_upgrade_has_one_hash_and_comes_out_to_the_byte(hosts: Hosts) -> None:
     assert differing(before, hosts.sweep("a")) == sorted([
         "/usr/bin/tool", "/usr/bin/tool-one", "/usr/bin/old", "/usr/bin/t", "/usr/share/tool",
         "/usr/share/tool/new", "/usr/share/tool/new/data", "/etc/tool.conf", "/etc/tool.rules",
-        DATABASE,
+        DATABASE, "/usr/share/tool/data", "/etc/tool.same",
     ])  # fmt: skip
     back = hosts.back("tool-2", "tool-1")
     hosts.drive("a", "preview", back, undo=True)

@@ -50,8 +50,8 @@ def package(name: str = "tool", version: str = "2", **more: Value) -> dict[int, 
         Tag.FOLDER_OF: [folders.index(row[0]) for row in rows],
         Tag.BASE_NAMES: [row[1] for row in rows], Tag.MODES: [row[2] for row in rows],
         Tag.DIGESTS: [row[3] for row in rows], Tag.LINKS: [row[4] for row in rows],
-        Tag.FLAGS: [row[5] for row in rows], Tag.USERS: ["root"] * len(rows),
-        Tag.GROUPS: ["root"] * len(rows), Tag.DIGEST_KIND: 8,
+        Tag.FLAGS: [row[5] for row in rows], Tag.TIMES: [1_795_000_000] * len(rows),
+        Tag.USERS: ["root"] * len(rows), Tag.GROUPS: ["root"] * len(rows), Tag.DIGEST_KIND: 8,
     }  # fmt: skip
     return tags | {Tag[word.upper()]: value for word, value in more.items()}
 

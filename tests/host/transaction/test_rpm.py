@@ -111,6 +111,16 @@ def test_configuration_laid_aside_is_the_hosts_own(root: Path) -> None:
         assert len(explain(root, *rows).unexplained) == 1
 
 
+def test_times_are_set_as_shipped_and_are_no_effect(root: Path) -> None:
+    """The tool checks times of files that stayed the same; nobody else's times are touched."""
+    as_shipped, other = (replace(TWO, mtime=n * 10**9) for n in (1_795_000_000, 7))
+    found = explain(root, change(TOOL, TWO, as_shipped))
+    assert ([c.path for c in found.commit], len(found.effects)) == ([TOOL], 1)
+    for one in (change(TOOL, TWO, other), change("/usr/bin/other", TWO, as_shipped)):
+        found = explain(root, one)
+        assert (found.commit, found.unexplained) == ([], [])
+
+
 def test_shipped_file_of_such_a_name_is_an_effect_with_its_bytes(root: Path) -> None:
     """A package cannot hide bytes from the hash by calling its file a saved one."""
     made = [tool()]

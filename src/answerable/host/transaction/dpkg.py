@@ -53,6 +53,7 @@ class Host:
 
     sides = (".dpkg-dist", ".dpkg-new", ".ucf-dist")
     saved = ()
+    times = False
     implied = None
 
     def __init__(self, root: Path, debs: Sequence[Deb]) -> None:

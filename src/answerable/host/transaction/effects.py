@@ -42,8 +42,11 @@ class Change:
     was: str = ""
 
 
-def changes(layers: Sequence[Layer], root: Path) -> list[Change]:
+def changes(layers: Sequence[Layer], root: Path, *, times: bool = False) -> list[Change]:
     """Give what differs from the host below `root`, sorted by path.
+
+    Args:
+        times: give files of which only the time differs, too.
 
     Raises:
         DriverFailed: more paths changed than `CHANGES`.
@@ -54,7 +57,7 @@ def changes(layers: Sequence[Layer], root: Path) -> list[Change]:
             for inner, gone in _walk(layer.upper, "", host, layer.mount.rstrip("/")):
                 path = f"{layer.mount.rstrip('/')}{inner}"
                 before, after = host.look(path), None if gone else upper.look(inner)
-                if not (before.same(after) if before else after is None):
+                if not _equal(before, after, times=times):
                     found.append(Change(path, before, after, layer.upper / inner.lstrip("/")))
                 if len(found) > CHANGES:
                     raise DriverFailed(f"more than {CHANGES} paths would change; split the change")
@@ -132,6 +135,12 @@ def _twins(found: Sequence[Change], root: Path) -> list[Change]:
             was = _first(root / change.path.lstrip("/"), change.path, olds)
         linked.append(replace(change, twin=twin, was=was))
     return linked
+
+
+def _equal(before: Look | None, after: Look | None, *, times: bool) -> bool:
+    if before is None or after is None:
+        return before is after
+    return before.same(after) and not (times and before.mtime != after.mtime)
 
 
 def _first(file: Path, path: str, known: dict[tuple[int, int], str]) -> str:

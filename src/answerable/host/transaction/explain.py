@@ -91,7 +91,9 @@ class Explainer:
 
     def _one(self, change: Change, found: Explained, exists: Callable[[str], bool]) -> None:
         path = change.path
-        if derived.discarded(path) and path not in self._shipped:
+        if change.before and change.before.same(change.after):
+            (found.commit if self._as_set(change) else found.dropped).append(change)
+        elif derived.discarded(path) and path not in self._shipped:
             found.dropped.append(change)
         elif taken := self._host.takes(change):
             for problem in taken.problems:
@@ -110,6 +112,12 @@ class Explainer:
         else:
             own = path not in self._shipped and path.endswith(self._host.saved)
             found.add(change, self._by(path), saved=own)
+
+    def _as_set(self, change: Change) -> bool:
+        """Tell whether only the time changed, to what a package ships: it is set, and no effect."""
+        shipped = self._shipped.get(change.path)
+        seconds = change.after.mtime // 1_000_000_000 if change.after else 0
+        return shipped is not None and shipped[1].mtime == seconds
 
     def _by(self, path: str) -> str:
         for end in ("", *self._host.sides, *self._host.saved):

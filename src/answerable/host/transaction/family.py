@@ -26,6 +26,7 @@ class Shipped:
 
     Args:
         attributes: as in `port.Look`, where the package says them; else they stay as they were.
+        mtime: of a file, POSIX seconds, where the tool sets it even for the same bytes; else -1.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Shipped:
     md5: str = ""
     target: str = ""
     attributes: tuple[tuple[str, str], ...] | None = None
+    mtime: int = -1
 
 
 class Folders:
@@ -95,6 +97,10 @@ class Database(Protocol):
     @property
     def saved(self) -> tuple[str, ...]:
         """Endings of a host's own configuration file beside the shipped one."""
+
+    @property
+    def times(self) -> bool:
+        """Whether the tool sets the times of files whose bytes stay the same."""
 
     @property
     def implied(self) -> Shipped | None:

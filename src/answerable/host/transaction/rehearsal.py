@@ -131,7 +131,7 @@ class Transaction:
                 )
             packages, database = opened.result()
             explainer = Explainer(packages, database)
-            made = effects.changes(copy.layers, ROOT)
+            made = effects.changes(copy.layers, ROOT, times=database.times)
             found = explainer.explain(made, copy.sees)
             live = wanted(found, made, packages, database, self._hidden)
             if live:

@@ -68,6 +68,7 @@ class Host:
 
     sides = (".rpmnew",)
     saved = (".rpmsave", ".rpmorig")
+    times = True
     implied = Shipped("dir", 0o755, ("root", "root"), (0, 0))
 
     def __init__(self, root: Path, rpms: Sequence[Rpm], place: Path) -> None:

@@ -128,19 +128,20 @@ def _members(header: Header) -> Iterator[tuple[str, Shipped | None]]:
     hashes, links = header.texts(Tag.DIGESTS), header.texts(Tag.LINKS)
     users, groups = header.texts(Tag.USERS), header.texts(Tag.GROUPS)
     capable = header.texts(Tag.CAPABILITIES) or [""] * len(paths)
-    columns = (modes, hashes, links, users, groups, capable, header.numbers(Tag.FLAGS))
+    times, flags = header.numbers(Tag.TIMES), header.numbers(Tag.FLAGS)
+    columns = (modes, hashes, links, users, groups, capable, times, flags)
     if len(paths) > FILES or any(len(column) != len(paths) for column in columns):
         raise ArtefactDiffers("a package with too many files, or without all of their marks")
     if paths and header.numbers(Tag.DIGEST_KIND) != [_SHA256]:
         raise ArtefactDiffers("the package does not hash its files by SHA-256; build it anew")
-    for path, mode, found, link, user, group, words, _ in zip(paths, *columns, strict=True):
+    for path, mode, found, link, user, group, words, mtime, _ in zip(paths, *columns, strict=True):
         _check_path(path)
         kind, bits = _KINDS.get(stat.S_IFMT(mode), ""), stat.S_IMODE(mode)
         owner = (user, group)
         if kind == "file":
             attributes = (("security.capability", rpmcaps.attribute(words)),) if words else ()
-            # A file that is not brought has no hash, and needs none.
-            yield path, Shipped("file", bits, owner, (0, 0), found, attributes=attributes)
+            told = Shipped("file", bits, owner, (0, 0), found, attributes=attributes, mtime=mtime)
+            yield path, told
         else:
             target = link if kind == "link" else ""
             yield path, Shipped(kind, bits, owner, (0, 0), target=target) if kind else None

@@ -40,6 +40,7 @@ class Tag(IntEnum):
     ARCH = 1022
     OLD_FILES = 1027
     MODES = 1030
+    TIMES = 1034
     DIGESTS = 1035
     LINKS = 1036
     FLAGS = 1037
@@ -56,8 +57,8 @@ class Tag(IntEnum):
 TAGS = frozenset(map(int, Tag))
 """All of them."""
 _KINDS: Mapping[int, tuple[int, ...]] = {
-    **dict.fromkeys(Tag, _TEXTS), Tag.EPOCH: (4,), Tag.MODES: (3,), Tag.FLAGS: (4,),
-    Tag.FOLDER_OF: (4,), Tag.DIGEST_KIND: (4,),
+    **dict.fromkeys(Tag, _TEXTS), Tag.EPOCH: (4,), Tag.MODES: (3,), Tag.TIMES: (4,),
+    Tag.FLAGS: (4,), Tag.FOLDER_OF: (4,), Tag.DIGEST_KIND: (4,),
 }  # fmt: skip
 
 

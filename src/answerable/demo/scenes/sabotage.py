@@ -176,13 +176,15 @@ class _Attacks:
         done = self.cast.run(THIEF, *words, "--canary", VICTIM, show=False)
         base = done.out.splitlines()[-1].removeprefix("digest: ")
         self.plans = {"base": base}
-        for name, edit in (
+        edits: tuple[tuple[str, dict[str, Any]], ...] = (
             ("withheld", {"edit": "title", "title": "nothing to see"}),
             ("own", {"edit": "own"}),
             ("together", {"edit": "together"}),
             ("alone", {"edit": "alone", "host": LATER, "title": "once more"}),
             ("relabel", {"edit": "relabel", "host": "pci1", "not": self.spent}),
-        ):
+            ("effects", {"edit": "effects"}),
+        )
+        for name, edit in edits if self.stage.agents.clone else edits[:-1]:
             self.plans[name] = thief.do("forge", base=base, **edit)["digest"]
         title = f"{self.vetoed.body['title']}."
         self.plans["again"] = thief.do("forge", base=self.vetoed.digest, edit="title", title=title)[
@@ -219,6 +221,8 @@ class _Attacks:
         self._try("a pci host relabelled", "relabel", "pci1")
         self._try("a vetoed plan, one byte changed", "again", "pci2")
         self._try("replay to another host", "base", VICTIM, order=LATER)
+        if "effects" in self.plans:
+            self._try("effects that no rehearsal found", "effects", VICTIM)
         self._swapped()
 
     def _swapped(self) -> None:

@@ -68,8 +68,17 @@ def _own(honest: Plan, _: Edit) -> Json:
     return {**honest.body, "rings": [[encode(order)]]}
 
 
+def _effects(honest: Plan, _: Edit) -> Json:
+    order = json.loads(honest.rings[0][0])
+    for change in order["changes"] + order["undo"]:
+        if "effects" in change:
+            change["effects"] = sha256(OWN).hexdigest()
+    return {**honest.body, "rings": [[encode(order)]]}
+
+
 _FORGED: dict[str, Callable[[Plan, Edit], Json]] = {
     "title": _title, "together": _together, "alone": _alone, "own": _own,
+    "effects": _effects,
 }  # fmt: skip
 
 

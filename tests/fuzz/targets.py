@@ -14,6 +14,7 @@ from pathlib import Path
 
 from answerable.authority import authorization, charter
 from answerable.authority.written import NotWritten
+from answerable.bootstrap.rehearsing import CloneSilent, read_answer
 from answerable.changes import plan
 from answerable.cli.charter import load_yaml
 from answerable.config import NotConfigured
@@ -77,6 +78,7 @@ from answerable.observe import shipped as shipped_by
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
 from answerable.witness import tiles as mirrored
+from tests.bootstrap.test_rehearsing import SEEN as CLONE_SEEN
 from tests.exposure.models import MODEL
 from tests.exposure.models import golden as golden_set
 from tests.fakes import carrier
@@ -613,6 +615,12 @@ OTHERS = [
     ),
     Target("ranking model", _bytes(ranking_model.read), [MODEL.text.encode()]),
     Target("golden set", _bytes(golden.read), [golden_set(20, 4).text.encode()]),
+    Target(
+        "answer of a clone",
+        _bytes(lambda d: read_answer("web", d, 1)),
+        _json({"changes": [CLONE_SEEN]}),
+        (CloneSilent,),
+    ),
     Target("plan, noticed", _bytes(plan.read), [seeds.WHOLE_PLAN], (plan.NoPlan,)),
     Target("charter in YAML", _rules, [seeds.yaml(CHARTER)], (NotConfigured, NotWritten, Refused)),
     Target("authorization in YAML", _policy, [seeds.yaml(POLICY)], (NotConfigured, NotWritten)),

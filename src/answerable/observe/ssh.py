@@ -6,9 +6,13 @@ no questions, no unknown host key, no forwarding, no terminal. The host answers 
 it sends, it costs no more than `ANSWER` bytes and the time given, and is believed to be what that
 host says of itself by this way, no more.
 
+If there is a file `<config>.vkey` beside the way, verifyd answers there (verifyd.py), and the file
+holds its verifier key: each answer must be signed by it, over the question and a nonce of our own.
+
 Left out: a connection that is kept (ControlMaster may stand in the file).
 """
 
+import secrets
 import shutil
 import subprocess
 from collections.abc import Collection
@@ -17,6 +21,7 @@ from threading import Timer
 
 from answerable.kernel.canon import Json, conforms, decode
 from answerable.kernel.errors import Refused
+from answerable.kernel.note import ED25519, Key, Note, parse_vkey, signature_holds
 from answerable.observe.files import NAME, Table
 from answerable.observe.look import Unseen
 from answerable.observe.posture import Posture
@@ -36,7 +41,7 @@ _POSTURE = {"sections": "any", "unread": ["any"]}
 
 
 def ask(config: Path, asked: str, seconds: float = SECONDS) -> Json:
-    """Ask a host's foot one thing.
+    """Ask a host's foot one thing; if its verifyd has a key, the answer must bear its signature.
 
     Args:
         config: the ssh_config(5) file that leads to it.
@@ -45,6 +50,29 @@ def ask(config: Path, asked: str, seconds: float = SECONDS) -> Json:
     Raises:
         Unseen: if it does not answer in time, or something else than it should.
     """
+    beside = config.with_name(f"{config.name}.vkey")
+    try:
+        if not beside.exists():
+            return decode(_said(config, asked, seconds).removesuffix(b"\n"), ANSWER)
+        key, nonce = parse_vkey(beside.read_text("ascii").strip()), secrets.token_hex(16)
+        note = Note(_said(config, f"signed {nonce} {asked}", seconds), ANSWER)
+        found = decode(note.open([key], _once)[0].removesuffix(b"\n"), ANSWER)
+    except (OSError, ValueError) as error:
+        raise Unseen(f"`{beside}`: cannot be read: {error}; put verifyd's key there") from error
+    except Refused as refusal:
+        raise Unseen(f"`{config}`: not an answer of its foot: {refusal.detail}") from refusal
+    said = {"answer": "any", "asked": (asked,), "nonce": (nonce,)}
+    if not conforms(found, said):
+        raise Unseen(f"`{config}`: verifyd answers another question than was asked")
+    return found["answer"]
+
+
+def _once(key: Key, text: bytes, payload: bytes) -> bool:
+    # Not remembered, as other signatures are: the text may be many megabytes.
+    return key.kind == ED25519 and signature_holds.__wrapped__(ED25519, key.public, payload, text)
+
+
+def _said(config: Path, asked: str, seconds: float) -> bytes:
     ssh = shutil.which("ssh")
     if ssh is None:
         raise Unseen("there is no `ssh` here: install openssh-client")
@@ -67,10 +95,7 @@ def ask(config: Path, asked: str, seconds: float = SECONDS) -> Json:
             way.kill()
     if ended or len(data) > ANSWER:
         raise Unseen(f"`{config}`: ssh ended with {ended}: {said!a}")
-    try:
-        return decode(data.removesuffix(b"\n"), ANSWER)
-    except Refused as refusal:
-        raise Unseen(f"`{config}`: not an answer of a foot: {refusal.detail}") from refusal
+    return data
 
 
 def versions(config: Path) -> tuple[dict[str, str], list[str]]:

@@ -21,7 +21,7 @@ from tests.simulator.keys import pair, signer, ssh
 from tests.simulator.log import tree_of
 
 SIM = Simulator()
-ORDER = SIM.permitted()
+ORDER = SIM.permitted(edit=law.effects())
 SIM.act(ORDER)
 FRESH, WEB1 = SIM.fresh("web1"), signer("web1").key
 HOST = SIM.host(ORDER, "restart" if "restart" in ORDER.text else "up")
@@ -81,6 +81,6 @@ def wheel() -> bytes:
 
 def yaml(text: str) -> bytes:
     """Fill in what people leave open in the demo's rules."""
-    given = {"dana": ssh("dana").line, "lee": ssh("lee").line, "feed": "updates",
+    given = {"dana": ssh("dana").line, "lee": ssh("lee").line, "feed": "updates", "vendor": "vendor",
              "expires": "2027-03-01", "review": "2027-02-01"}  # fmt: skip
     return text.format(**given).encode()

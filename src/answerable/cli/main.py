@@ -97,7 +97,7 @@ def demo(
     hosts: Annotated[
         Literal["auto", "real", "application"], typer.Option(help="`auto` tries real ones first")
     ] = "auto",
-    scenes: Annotated[int, typer.Option(min=1, max=9, help="the last scene to play")] = 9,
+    scenes: Annotated[int, typer.Option(min=1, max=10, help="the last scene to play")] = 10,
 ) -> None:
     """Build a small real fleet, patch it, attack it, and prove what happened."""
     from answerable.demo.story import play

@@ -20,7 +20,7 @@ from types import FrameType
 
 from answerable.bootstrap.serve import clock
 from answerable.demo import apphosts, ground
-from answerable.demo.scenes import failing, founding, patching, people, sabotage, verdict
+from answerable.demo.scenes import caught, failing, founding, patching, people, sabotage, verdict
 from answerable.demo.scenes.cast import LOG, READER, Cast, StoryFailed
 from answerable.demo.scenes.hosts import ZONES, Agents
 from answerable.demo.scenes.stage import Stage
@@ -31,11 +31,11 @@ KINDS = ("auto", "real", "application")
 _MARK = "answerable-demo"
 _KEPT = ("cache", _MARK)
 _OLD = ".old-"
-FAILING, PEOPLE, SABOTAGE, EDIT = 5, 6, 7, 8
+FAILING, PEOPLE, CAUGHT, SABOTAGE, EDIT = 5, 6, 7, 8, 9
 """Numbers of scenes; those before and the last one are always played."""
 
 
-def play(directory: Path, kind: str = "auto", last: int = 9) -> None:
+def play(directory: Path, kind: str = "auto", last: int = 10) -> None:
     """Play the story.
 
     Args:
@@ -71,12 +71,14 @@ def _scenes(cast: Cast, last: int) -> None:
     agents = Agents(cast)
     cast.prepare()
     founding.play(cast, agents, cast.directory / "cache")
-    stage = Stage(cast, agents, _watch(cast))
+    stage = Stage(cast, agents, spectate(cast))
     made, said, chosen = patching.play(stage)
     if last >= FAILING:
         failing.play(stage, made, said, chosen)
     if last >= PEOPLE:
         plans = people.play(stage, made)
+    if last >= CAUGHT:
+        caught.play(stage, plans[0][0].packages)
     if last >= SABOTAGE:
         sabotage.play(stage, said, [plan for plan, _ in plans])
     if last >= EDIT:
@@ -84,7 +86,8 @@ def _scenes(cast: Cast, last: int) -> None:
     verdict.play(cast, verdict.collect(cast))
 
 
-def _watch(cast: Cast) -> Watch:
+def spectate(cast: Cast) -> Watch:
+    """Start the spectator, from whose lines the story is told."""
     words = [sys.executable, "-m", "answerable.demo.scenes.spectate", cast.url(LOG)]
     place = cast.place(READER)
     words += [str(place / "charter.note"), str(place / "hosts.json")]

@@ -449,7 +449,7 @@ class _Inquiry:
                 if "failed" in results and "succeeded" not in results:
                     known = raised.get(observer)
                     kind: Kind = "caught" if known else "contradicted"
-                    self.fault(kind, known or "self_report_false", f"`{observer}` saw it failed")
+                    self.fault(kind, known or "self_report_false", f"`{observer}` saw otherwise")
 
     def people(self) -> tuple[tuple[str, ...], str]:
         """Name who allowed it, and under what."""

@@ -10,13 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from answerable.bootstrap.serve import clock
-from answerable.demo import appliance
+from answerable.demo import appliance, vendor
 from answerable.demo.distribution import this_machine
 from answerable.demo.scenes.cast import CONTROL, GUARDS, LOG, OBSERVERS, PEOPLE, READER, Cast
 from answerable.demo.scenes.hosts import ZONES, Agents
 
-FEED = "updates"
+FEED, VENDOR = "updates", "vendor"
 AUTHORIZATION = "urgent-security"
+RECONCILE = 60
+"""How often observers look for changes that nobody ordered, seconds."""
 CHARTER = """\
 name: answerable-demo
 mode: demo            # not `standard`: every time below is seconds, to be watched
@@ -30,7 +32,7 @@ zones:
   legacy: {{objectors: [dana, lee], approvers: [dana], threshold: 1}}
   pci: {{objectors: [lee, dana], approvers: [dana, lee], threshold: 2}}
 thresholds: {{charter: 2, authorization: 2, approval: 2, enrolment: 2, lift: 2, release: 1}}
-feeds: {{{feed}: {{max_age: 1d}}}}
+feeds: {{{feed}: {{max_age: 1d}}, {vendor}: {{max_age: 1d}}}}
 limits:
   window: 8s          # a standard charter has 15 minutes at least
   grace: 1s
@@ -72,6 +74,8 @@ def play(cast: Cast, agents: Agents, cache: Path) -> None:
     """Found the fleet; at its end log, guards, observers and control plane run, all agents too."""
     tell = cast.tell
     tell.scene(1, "Founding: who may say what, and who said so")
+    if cast.ground.kind == "real":
+        vendor.publish(cast.ground.feed / vendor.SUITE, this_machine().arch, clock())
     charter = _charter(cast)
     tell.line("this is a demo charter: window, grace, renewal, freshness and soak are seconds")
     cast.start(LOG, "log", "serve")
@@ -96,7 +100,9 @@ def _charter(cast: Cast) -> Path:
     for name, card in cards.items():
         cast.write("dana", f"{name}.card", card)
     expires = (datetime.fromtimestamp(clock(), UTC) + timedelta(days=90)).date()
-    rules = cast.write("dana", "charter.yaml", CHARTER.format(expires=expires, feed=FEED, **keys))
+    rules = cast.write(
+        "dana", "charter.yaml", CHARTER.format(expires=expires, feed=FEED, vendor=VENDOR, **keys)
+    )
     given = [word for name in cards for word in ("--card", cast.place("dana") / f"{name}.card")]
     cast.tell.command("dana", ["answerable", "charter", "draft", "--rules", rules.name,
                                f"--card .. ({len(cards)})", "--out", "charter.txt"])  # fmt: skip
@@ -134,7 +140,7 @@ def _cards(cast: Cast) -> dict[str, str]:
 
 def _guard(cast: Cast) -> dict[str, object]:
     return {
-        "log": cast.url(LOG), "control": cast.url(CONTROL), "feeds": {FEED: feed(cast)},
+        "log": cast.url(LOG), "control": cast.url(CONTROL), "feeds": feeds(cast),
         "addresses": {person: {"channel": "file", "at": person} for person in PEOPLE},
         "veto_hold": 6, "renew": 2, "retry": 2, "rate": 100, "burst": 200,
     }  # fmt: skip
@@ -148,7 +154,7 @@ def feed(cast: Cast) -> dict[str, object]:
         return {"kind": "application", "ecosystem": "pypi", "wheelhouse": str(ground.feed),
                 "facts": str(facts)}  # fmt: skip
     machine = this_machine()
-    base = f"http://{ground.hosts.hub_address}:8000"
+    base = _mirror(cast)
     suites = [
         {"name": suite.name, "url": f"{base}/{suite.label}", "component": "main",
          "max_age": days * 86_400, "base": suite is machine.main}
@@ -156,6 +162,25 @@ def feed(cast: Cast) -> dict[str, object]:
     ]  # fmt: skip
     return {"kind": "debian", "ecosystem": machine.ecosystem, "keyring": str(machine.keyring),
             "arch": machine.arch, "suites": suites}  # fmt: skip
+
+
+def feeds(cast: Cast) -> dict[str, object]:
+    """Give the settings of all feeds; the vendor's archive is there for real hosts only."""
+    if cast.ground.kind == "application":
+        return {FEED: feed(cast)}
+    machine, url = this_machine(), f"{_mirror(cast)}/{vendor.SUITE}"
+    suites = [
+        {"name": name, "url": url, "component": "main", "max_age": 86_400,
+         "base": name == vendor.SUITE} for name in vendor.SUITES
+    ]  # fmt: skip
+    ring = cast.ground.feed / vendor.SUITE / vendor.KEYRING
+    own = {"kind": "debian", "ecosystem": machine.ecosystem, "keyring": str(ring),
+           "arch": machine.arch, "suites": suites}  # fmt: skip
+    return {FEED: feed(cast), VENDOR: own}
+
+
+def _mirror(cast: Cast) -> str:
+    return f"http://{cast.ground.hosts.hub_address}:8000"
 
 
 def _sign(cast: Cast, kind: str, text: str) -> None:
@@ -221,7 +246,8 @@ def _start(cast: Cast, agents: Agents) -> None:
     cast.init("control", CONTROL, _control(cast, agents.clone))
     for name in OBSERVERS:
         seen = {host: {**_place(cast, host), **proven[host]} for host in proven}
-        given = {"log": cast.url(LOG), "control": cast.url(CONTROL), "poll": 1, "hosts": seen}
+        given = {"log": cast.url(LOG), "control": cast.url(CONTROL), "poll": 1, "hosts": seen,
+                 "reconcile": RECONCILE}  # fmt: skip
         cast.init("observer", name, given)
         cast.start(name, "observe", "run")
     cast.start(CONTROL, "serve")
@@ -256,5 +282,5 @@ def _control(cast: Cast, clone: Path | None) -> dict[str, object]:
                       "ecosystem": cast.ground.ecosystem, **kind}  # fmt: skip
     clones = _clone(cast, clone) if clone else {}
     pace = {"busy": 1, "idle": 2, "patience": 120}
-    return {"log": cast.url(LOG), "feeds": {FEED: feed(cast)}, "hosts": rows, "pace": pace,
+    return {"log": cast.url(LOG), "feeds": feeds(cast), "hosts": rows, "pace": pace,
             "clones": clones}  # fmt: skip

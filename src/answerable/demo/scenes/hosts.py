@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import answerable
-from answerable.demo import appliance
+from answerable.demo import appliance, vendor
 from answerable.demo.scenes.cast import CONTROL, GUARDS, LOG, Cast, StoryFailed
 from answerable.host.files import make_private
 
@@ -21,13 +21,29 @@ ZONES = {
     "web1": "web", "web2": "web", "web3": "web", "api1": "api", "api2": "api",
     "legacy1": "legacy", "pci1": "pci", "pci2": "pci",
 }  # fmt: skip
+REFUSER, HELPED, LIAR, UNASKED = "web1", "api1", "api2", "web2"
+"""Hosts that have the vendor's packages: where the hostile one is refused, where the one that
+weakens its host is allowed by who runs it, the host that lies, and one that is not asked then."""
+BOUGHT = {REFUSER: vendor.AGENT, HELPED: vendor.HELPER, LIAR: vendor.METER, UNASKED: vendor.HELPER}
 ARTEFACT = "opt/answerable"
 HOME = "var/lib/answerable"
+_PUT = "opt"
 _LATE = """\
 import sys, time
 true = time.clock_gettime
 time.clock_gettime = lambda which: true(which) - 3600
 time.time = lambda: true(time.CLOCK_REALTIME) - 3600
+from answerable.host.__main__ import main
+sys.exit(main())
+"""
+_LIES = """\
+import sys
+from answerable.host.{module} import {name} as Driver
+true, said = Driver.installed, {{}}
+def nothing(self, staged):
+    said.update((package.name, package.after) for package in staged.packages)
+    return ""
+Driver.installed, Driver.upgrade = lambda self: {{**true(self), **said}}, nothing
 from answerable.host.__main__ import main
 sys.exit(main())
 """
@@ -81,6 +97,11 @@ class Agents:
         """Give the root of what hosts were, if they rehearse what they change."""
         return self.cast.ground.clone if self._why_plain == "" else None
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether hosts rehearse a change in a copy of themselves."""
+        return self._why_plain == ""
+
     def inside(self, host: str) -> str:
         """Give the agent's directory as the host itself calls it."""
         return f"/{HOME}" if self.real else str(self.home(host))
@@ -114,6 +135,8 @@ class Agents:
                 target.parent.mkdir(exist_ok=True)
                 shutil.copytree(artefact, target)
             self._make_home(host)
+            if self.real and host in BOUGHT:
+                self._buy(host, BOUGHT[host])
             if self.real and self._why_plain is None:
                 self._why_plain = self._try_rehearsal(host)
             for name, data in (("given.json", self._settings(host)), ("given.note", "")):
@@ -132,15 +155,19 @@ class Agents:
         shutil.copyfile(proof, self.home(host) / "given.proof")
         self.run(host, "enrol", "--proof", f"{self.inside(host)}/given.proof")
 
-    def start(self, host: str, *, late: bool = False) -> None:
+    def start(self, host: str, *, late: bool = False, lying: bool = False) -> None:
         """Start a host's agent; what it says goes to `output/<host>.txt`.
 
         Args:
             late: every clock that it reads is an hour behind.
+            lying: upgrades do nothing and are reported as done.
         """
         argv = self.argv("run", "--dir", self.inside(host))
         if late:
             argv[1:3] = ["-c", _LATE]
+        if lying:
+            module, name = ("apt", "AptDriver") if self.real else ("venv", "VenvDriver")
+            argv[1:3] = ["-c", _LIES.format(module=module, name=name)]
         with (self.cast.directory / "output" / f"{host}.txt").open("ab") as file:
             process = self.hosts.start_in(host, argv, self._env(), file, subprocess.STDOUT)
         self._processes[host] = self.cast.running[host] = process
@@ -153,6 +180,16 @@ class Agents:
         if not self.real:
             self.home(host).chmod(0o700)
         make_private(self.home(host))
+
+    def _buy(self, host: str, package: str) -> None:
+        """Let a host have a vendor's package, as whoever runs it has installed it."""
+        made = vendor.deb(self.cast.ground.feed / vendor.SUITE, package, vendor.OLD)
+        shutil.copyfile(made, self.hosts.root(host) / _PUT / made.name)
+        argv = ["/usr/bin/dpkg", "--install", f"/{_PUT}/{made.name}"]
+        process = self.hosts.start_in(host, argv, self._env(), subprocess.PIPE)
+        said = process.communicate(timeout=120)[0].decode("utf-8", "replace")
+        if process.returncode:
+            raise StoryFailed(f"{host} cannot install {package}: {said[-500:]}")
 
     def _try_rehearsal(self, host: str) -> str:
         """Tell why hosts here cannot rehearse a change in a copy of themselves; most can."""
@@ -172,7 +209,8 @@ class Agents:
             "checks": {appliance.UNIT: {"url": f"http://127.0.0.1:{port}/health", "within": 6}},
         }  # fmt: skip
         if self.real:
-            apart = {} if self._why_plain else {"transaction": {"allow": list[str]()}}
+            allow = ["setuid"] if host == HELPED else list[str]()
+            apart = {} if self._why_plain else {"transaction": {"allow": allow}}
             settings["driver"] = {"kind": "apt", "ecosystem": cast.ground.ecosystem, **apart}
             settings["services"] = {"kind": "initd"}
         else:

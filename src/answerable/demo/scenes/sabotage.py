@@ -1,4 +1,4 @@
-"""Scene 7: a thief with the control plane and the logs, keys and disks; every host refuses.
+"""Scene 8: a thief with the control plane and the logs, keys and disks; every host refuses.
 
 The thief serves from the control plane's own port, signs with its stolen key, and later runs the
 log. Each row: what was tried, on which host, and the reason word of that host's signed refusal, as
@@ -141,7 +141,7 @@ def play(stage: Stage, first: Record, plans: Sequence[Planned]) -> None:
         plans: those of scene 6: approved, vetoed during its window, vetoed in its rollout.
     """
     tell = stage.cast.tell
-    tell.scene(7, "Sabotage: a thief has the control plane and the logs, keys and disks")
+    tell.scene(8, "Sabotage: a thief has the control plane and the logs, keys and disks")
     thief = Thief(stage)
     thief.steal()
     tell.line("the thief serves from the control plane's port, and signs with its key")

@@ -1,4 +1,4 @@
-"""Scenes 8 and 9: an edited record is named; everything is checked again offline, by anybody."""
+"""Scenes 9 and 10: an edited record is named; everything is checked again offline, by anybody."""
 
 import shutil
 import sqlite3
@@ -27,9 +27,9 @@ def collect(cast: Cast) -> Path:
 
 
 def edit(cast: Cast) -> None:
-    """Scene 8: change one byte of a record in the log's database, verify, put it back."""
+    """Scene 9: change one byte of a record in the log's database, verify, put it back."""
     tell, file = cast.tell, cast.place(LOG) / "authority.db"
-    tell.scene(8, "Somebody edits a record in the authority log's database")
+    tell.scene(9, "Somebody edits a record in the authority log's database")
     cast.stop(LOG)
     index, honest = _swap(file, None)
     forged = honest.replace(b'"dana"', b'"lana"', 1)
@@ -60,9 +60,9 @@ def _swap(file: Path, new: bytes | None) -> tuple[int, bytes]:
 
 
 def play(cast: Cast, place: Path) -> None:
-    """Scene 9: verify the evidence that was gathered."""
+    """Scene 10: verify the evidence that was gathered."""
     tell = cast.tell
-    tell.scene(9, "Proof: who allowed what, who was told, what happened")
+    tell.scene(10, "Proof: who allowed what, who was told, what happened")
     began = boot_clock()
     done = cast.run(READER, "verify", place, codes=(0, 1, 3))
     lines = done.out.splitlines()

@@ -9,6 +9,7 @@ from answerable.host.act import Tools
 from answerable.host.agent import Agent
 from answerable.host.reboot import RETURN_SECONDS, Machine, newer_kernel
 from answerable.host.service import ServiceFailed
+from answerable.host.stale import Need
 from answerable.kernel.canon import Json
 from tests.host.conftest import Site
 from tests.host.test_agent import DONE, begun
@@ -140,6 +141,21 @@ def test_killed_before_the_note_it_is_permitted_and_asked_for_anew(
     assert len(begun(site)) == 3
     assert look(agent(site, box)) == [GOING]
     assert (box.asked, len(begun(site))) == ([ONE], 3)
+
+
+def test_an_agent_that_is_restarted_itself_goes_on(site: Site, box: Box) -> None:
+    """The action stays begun, is done by the agent that starts then, and is reported once."""
+    site.world.hand_out(site.world.sim.permitted())
+    site.services.need = Need({"nginx": "/usr/lib/libssl.so.3"}, own="nginx")
+    first = agent(site, box)
+    assert look(first) == []
+    assert ["is being restarted" in words for words in first.trouble] == [True]
+    assert site.world.said() == DONE[:1]
+    site.services.need = Need({}, own="nginx")
+    done = [("restart", "succeeded", "not_needed"), DONE[2]]
+    assert look(agent(site, box)) == done
+    assert site.world.said() == [DONE[0], *done]
+    assert (site.services.restarted, len(begun(site))) == (["nginx.service"], 3)
 
 
 def test_a_machine_that_does_not_go_down_has_failed(site: Site, box: Box, order: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from answerable.host.report import Ended
-from answerable.host.restarts import ineffective, restart_in_need
+from answerable.host.restarts import Restarting, ineffective, restart_in_need
 from answerable.host.service import ServiceFailed, SystemdServices
 from answerable.host.stale import MANAGER, Need
 from tests.fakes.fake_driver import FakeServices
@@ -89,6 +89,16 @@ def test_a_tool_that_cannot_tell_restarts_what_is_ordered(services: Telling) -> 
     assert services.restarted == ["nginx"]
 
 
+def test_the_agents_own_unit_is_restarted_without_waiting(services: Telling) -> None:
+    """The action stays begun: nobody can report from beyond its own end."""
+    services.need = Need({"agent": OLD}, own="agent")
+    with pytest.raises(Restarting, match="agent"):
+        restart_in_need(services, "agent.service")
+    assert services.restarted == ["agent.service"]
+    services.need = Need({}, own="agent")
+    assert restart_in_need(services, "agent.service").reason == "not_needed"
+
+
 def test_many_units_are_counted() -> None:
     """A report has room for so many names."""
     need = Need({"": OLD, **{f"u{n:02}": OLD for n in range(30)}})
@@ -122,6 +132,9 @@ def test_systemd_is_asked_in_its_own_words(tmp_path: Path, monkeypatch: pytest.M
         "daemon-reexec", "restart -- nginx", "reboot",
         "show --property=LoadState,ActiveState -- nginx",
     ]  # fmt: skip
+    monkeypatch.setattr("answerable.host.service.own_unit", lambda: "agent")
+    services.restart("agent.service")
+    assert (tmp_path / "said").read_text().endswith(" restart --no-block -- agent.service\n")
 
 
 def test_an_unknown_or_stopped_unit_of_systemd(

@@ -36,8 +36,10 @@ def test_a_unit_that_maps_a_deleted_library_is_in_need(tmp_path: Path) -> None:
     process(tmp_path, 1, "/init.scope", OLD)
     process(tmp_path, 2, "/", "").joinpath("exe").unlink()
     (tmp_path / "13").mkdir()
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text("0::/system.slice/agent.service\n")
     found = find_need(tmp_path, ())
-    assert found == Need({"nginx": LIBRARY, MANAGER: LIBRARY})
+    assert found == Need({"nginx": LIBRARY, MANAGER: LIBRARY}, own="agent")
     assert found.may("nginx")
     assert not found.may("ssh")
 

@@ -1,11 +1,14 @@
 """Hosts with real systemd as their first process: all pending updates, restarts, repair."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from answerable.demo.hub import CGROUP, cgroup_folders
 from answerable.host.stale import MANAGER
 from tests.live import sabotage
 from tests.live.systemd import (  # noqa: F401  fixtures are found by their names here
@@ -14,6 +17,7 @@ from tests.live.systemd import (  # noqa: F401  fixtures are found by their name
     Booted,
     _ground,
     _world,
+    patiently,
 )
 from tests.live.test_transaction import KILLED, differing, drive, start, sweep
 
@@ -110,3 +114,41 @@ def test_sabotage_undo_and_repair_on_a_booted_host(world: Booted, tmp_path: Path
     assert "error" not in drive(world, "a", "recover")
     changed = differing(before, sweep(world, "a"))
     assert [path for path in changed if not path.startswith(WRITTEN)] == []
+
+
+def test_a_reboot_is_real_and_clears_run(world: Booted) -> None:
+    """Another boot id, the same machine and disk, /run empty; a host that is held stays down."""
+    world.up("a")
+    run, disk = (f"/{folder}/of-this-boot" for folder in ("run", "var/lib"))
+    world.said("a", "touch", run, disk)
+    boot, machine = world.boot("a"), world.said("a", "cat", "/etc/machine-id")
+    world.said("a", "systemctl", "reboot")
+    world.reboot("a")
+    assert world.boot("a") != boot
+    assert world.said("a", "cat", "/etc/machine-id") == machine
+    assert world.said("a", "sh", "-c", f"ls {run} {disk} 2>/dev/null").split() == [disk]
+    world.fleet.hold("a")
+    world.said("a", "systemctl", "reboot")
+    patiently(lambda: world.fleet.rebooted("a"), "it goes down")
+    assert world.fleet.names == []
+
+
+def test_a_killed_test_leaves_no_cgroup(ground: Booted, tmp_path: Path) -> None:
+    """Whoever holds the fleet is killed, and its hosts' cgroups are gone."""
+    text = (
+        "import sys; from pathlib import Path; from answerable.demo.fleet import Fleet;"
+        f"f = Fleet(Path({str(tmp_path / 'f')!r}), [], '/sbin/init');"
+        f"f.up(['a'], Path({str(ground.tree)!r})); print(f._pid, flush=True); sys.stdin.read()"
+    )
+    words, pipe = [sys.executable, "-c", text], subprocess.PIPE
+    process = subprocess.Popen(words, stdin=pipe, stdout=pipe)
+    assert process.stdout
+    hub = process.stdout.readline().decode().strip()
+
+    def cgroups() -> list[Path]:
+        return [p for f in cgroup_folders() for p in f.glob(f"{CGROUP}{hub}-*")]
+
+    assert cgroups()
+    process.kill()
+    process.communicate()
+    patiently(lambda: not cgroups(), "its cgroups are removed")

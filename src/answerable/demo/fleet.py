@@ -24,7 +24,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
@@ -32,15 +32,14 @@ import answerable
 from answerable.demo import appliance
 from answerable.demo import probe as abilities
 from answerable.demo.hosts import FleetFailed
-from answerable.demo.hub import LINE_LIMIT, cgroup_folders
+from answerable.demo.hub import CGROUP, LINE_LIMIT, remove_cgroups
 from answerable.kernel.errors import Unavailable
 
 NETWORK = ipaddress.ip_network("10.77.0.0/24")
 """The fleet's network; nothing outside the hub can see it."""
 _FIRST = 10
-_CGROUP = "answerable-"
 END_SECONDS = 10
-"""How long the hub's processes may take to end before their cgroups are left to the next fleet."""
+"""How long the hub's processes may take to end before their cgroups are left where they are."""
 _NEWPID, _NEWNET = 0x20000000, 0x40000000
 _PATH = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -265,7 +264,7 @@ class Fleet:
         paths = {f: str(place / f) for f in ("upper", "work", "root")}
         address = self._addresses.get(name, "")
         row = {"name": name, "link": f"host{index}", "lower": str(tree), "address": address}
-        cgroup = f"{_CGROUP}{self._pid}-{name}" if self._init else ""
+        cgroup = f"{CGROUP}{self._pid}-{name}" if self._init else ""
         return row | paths | {"init": self._init, "cgroup": cgroup}
 
     def _write_names(self) -> None:
@@ -308,18 +307,13 @@ class Fleet:
             )  # fmt: skip
 
     def _remove_cgroups(self) -> None:
-        """Remove the cgroups of this fleet, and of fleets that were killed before."""
+        """Remove the cgroups of this fleet once everything in them has ended."""
         for process in (p for many in self._started.values() for p in many):
             process.wait()
         poll = select.poll()
         poll.register(self._first, select.POLLIN)
         poll.poll(END_SECONDS * 1000)
-        for place in (p for f in cgroup_folders() for p in f.glob(f"{_CGROUP}[0-9]*-*")):
-            pid = int(place.name.split("-")[1])
-            if pid == self._pid or not Path(f"/proc/{pid}").exists():
-                for inner in sorted(place.glob("**/"), reverse=True):
-                    with suppress(OSError):  # what was in it has not quite ended: the next does it
-                        inner.rmdir()
+        remove_cgroups(self._pid)
 
     def _ask(self, **command: object) -> dict[str, object]:
         with self._lock:

@@ -64,6 +64,8 @@ _PDEATHSIG, _CAPBSET_DROP = 1, 24
 # MODULE, RAWIO, PACCT, TIME, MAC_OVERRIDE, MAC_ADMIN, SYSLOG, WAKE_ALARM, BLOCK_SUSPEND
 _MACHINES = (16, 17, 20, 25, 32, 33, 34, 35, 36)
 CGROUPS = Path("/sys/fs/cgroup")
+CGROUP = "answerable-"
+"""How the name of a host's cgroup begins; the hub's pid and the host's name follow."""
 HYBRID = ("systemd", "unified")
 """Folders of `CGROUPS` that systemd needs where the machine has version 1 too; else itself."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -87,7 +89,9 @@ def main() -> int:
         os.write(1, json.dumps({"pid": child}).encode() + b"\n")
         os.close(0)
         os.close(1)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        remove_cgroups(child)
+        return code
     _call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _mount("", "/", "", _REC | _PRIVATE)
     _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
@@ -256,6 +260,14 @@ def cgroup_folders() -> list[Path]:
     """Give where the machine's hierarchies are that systemd needs."""
     hybrid = [CGROUPS / name for name in HYBRID if (CGROUPS / name).is_dir()]
     return hybrid or [CGROUPS]
+
+
+def remove_cgroups(hub: int) -> None:
+    """Remove the cgroups of the hosts of a hub that has ended; its pid as seen from outside."""
+    for place in (p for f in cgroup_folders() for p in f.glob(f"{CGROUP}{hub}-*")):
+        for inner in sorted(place.glob("**/"), reverse=True):
+            with contextlib.suppress(OSError):  # another one does it, or it is not quite empty
+                inner.rmdir()
 
 
 def _become_host(root: Path, host: Mapping[str, str], writing: int) -> None:

@@ -4,6 +4,8 @@ Rules:
 * a unit is restarted if an order names it, which the kernel has found, and it is in need of it
   (stale.py); one that is not in need is left running, and that is said: `not_needed`;
 * a unit that runs no more after its restart, or still runs what was replaced, is a failure;
+* the agent's own unit is restarted without waiting for it (`Restarting`): the action stays begun,
+  and the agent that starts then finds itself in no need any more;
 * what is in need and named by no order is told in the report (`ineffective`) and left alone.
 
 Whether a service answers is a change of its own, `health`. Left out: an order of restarts by their
@@ -14,9 +16,14 @@ files), which restart what is ordered.
 from answerable.host.report import Ended
 from answerable.host.service import Services
 from answerable.host.stale import Need
+from answerable.kernel.errors import Unavailable
 
 TOLD = 20
 """Most units that a report names."""
+
+
+class Restarting(Unavailable):
+    """This agent is being restarted; the one that starts then goes on with the action."""
 
 
 def restart_in_need(services: Services, unit: str) -> Ended:
@@ -24,6 +31,7 @@ def restart_in_need(services: Services, unit: str) -> Ended:
 
     Raises:
         ServiceFailed: it is unknown, or did not restart.
+        Restarting: it is this agent's own.
     """
     name, need = unit.removesuffix(".service"), services.in_need()
     if need is None:
@@ -33,6 +41,8 @@ def restart_in_need(services: Services, unit: str) -> Ended:
         services.running(unit)
         return Ended("succeeded", "not_needed", f"`{unit}` runs nothing that was replaced")
     services.restart(unit)
+    if name == need.own:
+        raise Restarting(f"`{unit}` is this agent and is being restarted")
     if not services.running(unit):
         return Ended("failed", "service", f"`{unit}` does not run after its restart")
     need = services.in_need() or Need({})

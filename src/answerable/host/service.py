@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol
 
 from answerable.host.driver import DriverFailed, Ran, last_lines, run
-from answerable.host.stale import MANAGER, Need, find_need
+from answerable.host.stale import MANAGER, Need, find_need, own_unit
 
 RESTART_SECONDS = 90
 """Longest that a service tool may take to restart a unit."""
@@ -95,7 +95,9 @@ class SystemdServices:
 
     def restart(self, unit: str) -> None:
         """Restart, and wait for the job; systemd itself is executed anew, and units run on."""
-        words = ["daemon-reexec"] if unit == MANAGER else ["restart", "--", _checked(unit)]
+        # Whoever waits for its own end is killed by it.
+        wait = ["--no-block"] if _checked(unit).removesuffix(".service") == own_unit() else []
+        words = ["daemon-reexec"] if unit == MANAGER else ["restart", *wait, "--", unit]
         done = self._systemctl(*words)
         if done.code:
             raise ServiceFailed(f"`{unit}` did not restart: {last_lines(done.output)}")

@@ -45,11 +45,12 @@ class Need(NamedTuple):
 
     `sure`: unit -> a replaced file that one of its processes runs; no name if it is in no unit.
     `perhaps`: units of interpreters that are older than the last change of packages, and of
-    processes that could not be looked at.
+    processes that could not be looked at. `own`: the unit of whoever asked.
     """
 
     sure: Mapping[str, str]
     perhaps: frozenset[str] = frozenset()
+    own: str = ""
 
     def may(self, unit: str) -> bool:
         """Tell whether a unit may be restarted."""
@@ -79,7 +80,15 @@ def find_need(proc: Path = PROC, databases: Iterable[Path] = DATABASES) -> Need:
             perhaps.add(unit)
         except OSError:
             continue  # it has ended, or is the kernel's own
-    return Need(dict(sorted(sure.items())), frozenset(perhaps - {""}))
+    return Need(dict(sorted(sure.items())), frozenset(perhaps - {""}), own_unit(proc))
+
+
+def own_unit(proc: Path = PROC) -> str:
+    """Give the unit that this very process is of; nothing if it is of none."""
+    try:
+        return unit_of(_read(proc / "self/cgroup", _SHORT))
+    except OSError:
+        return ""
 
 
 def replaced(maps: str) -> list[str]:

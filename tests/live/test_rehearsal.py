@@ -29,12 +29,12 @@ HOST = "a"
 class Planner:
     """A planner with one clone, at a root."""
 
-    def __init__(self, folder: Path, ecosystem: str, root: Path) -> None:
+    def __init__(self, folder: Path, ecosystem: str, root: Path, kind: str = "apt") -> None:
         for name in ("artefacts", "effects"):
             (folder / name).mkdir()
         self.artefacts, self.effects = folder / "artefacts", folder / "effects"
         settings: dict[str, Any] = {
-            "clones": {"web": {"ecosystem": ecosystem, "root": str(root)}},
+            "clones": {"web": {"ecosystem": ecosystem, "kind": kind, "root": str(root)}},
             "hosts": {HOST: {"clone": "web"}},
         }
         self.ecosystem = ecosystem

@@ -22,6 +22,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -140,7 +141,7 @@ class RpmDriver:
             return ""
         number = self._apart.number(staged) if undo else ""
         if number:
-            said = self._apart.undo(number)
+            said = self._apart.undo(number, staged.named)
         else:
             self.preview(staged, undo=undo)
             said = self._apart.upgrade(self._pending(staged), self._words(undo=undo), _ENVIRONMENT)
@@ -161,7 +162,8 @@ class RpmDriver:
                     f"not at `{package.before}`; plan the change anew"
                 )
             kept.append((package, file))
-        return Staged(tuple(p for p, _ in kept), tuple(f for _, f in kept))
+        packages, files = tuple(p for p, _ in kept), tuple(f for _, f in kept)
+        return replace(staged, packages=packages, files=files)
 
     def _try(self, staged: Staged, *, undo: bool) -> None:
         """Let rpm write the change into a copy of its database; raises `TransactionDiffers`."""

@@ -1,10 +1,10 @@
 """The three units on hosts with real systemd: they start, stay within their walls, and work."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,11 +86,13 @@ def test_three_processes_run_within_their_walls(
     pids = {unit: world.pid("a", unit) for unit in UNITS}
     assert all(pids.values()), pids
     status = root / DIRECTORY / "status.json"
-    until(status.exists, "applyd has looked")
-    told = json.loads(status.read_text())
-    assert told["agentd"] == "confined"
+
+    def told() -> str:
+        return status.read_text() if status.exists() else ""
+
+    until(lambda: '"agentd": "confined"' in told(), "applyd has found agentd")
     # It came to agentd, and agentd to the port that nobody listens on.
-    assert any("cannot ask `http://127.0.0.1:1" in words for words in told["trouble"]), told
+    until(lambda: "cannot ask `http://127.0.0.1:1" in told(), "agentd has asked")
 
     def of(unit: str, file: str) -> str:
         return world.said("a", "cat", f"/proc/{pids[unit]}/{file}")
@@ -116,7 +118,6 @@ def test_verifyd_answers_observers_alone_and_signs(
     """The observers' user sees what it could never read; another user sees nothing."""
     root = installed(world, artefact, tmp_path)
     world.said("a", "systemctl", "start", "answerable-verifyd")
-    until(lambda: world.said("a", "ls", "/run/answerable-verifyd"), "verifyd listens")
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     (root / "root/.ssh/authorized_keys").write_text("ssh-ed25519 AAAA somebody\n")
 
@@ -127,6 +128,7 @@ def test_verifyd_answers_observers_alone_and_signs(
         out, err = process.communicate(timeout=120)
         return process.returncode, (out or err).decode()
 
+    until(lambda: look("answerable-look", "versions")[0] == 0, "verifyd listens")
     code, said = look("answerable-look", "posture")
     assert code == 0, said
     posture = json.loads(said)
@@ -144,6 +146,33 @@ def test_verifyd_answers_observers_alone_and_signs(
     assert look("answerable-look", "reboot")[0] == 2
 
 
+class Walled:
+    """Drives a host's tools within every wall of applyd's unit."""
+
+    def __init__(self, world: Booted, root: Path) -> None:
+        self.world, self.root, self.out = world, root, root / "var/lib/answerable-test.out"
+        unit = (root / "etc/systemd/system/answerable-applyd.service").read_text()
+        script = (
+            'import sys; sys.path[:0] = ["/usr/local/lib/answerable", "/opt"];'
+            'sys.argv = ["drive", open("/job.json").read()]; import drive'
+        )
+        start = f"ExecStart=/usr/bin/python3 -c '{script}'"
+        unit = re.sub(r"(?m)^ExecStart=.*$", lambda _: start, unit)
+        out = f"Type=oneshot\nStandardOutput=file:/var/lib/{self.out.name}"
+        unit = re.sub(r"(?m)^Restart=.*$", out, unit)
+        (root / "etc/systemd/system/applyd-try.service").write_text(unit)
+        world.said("a", "systemctl", "daemon-reload")
+
+    def drive(self, do: str, **more: object) -> dict[str, Any]:
+        """Do one job of drive.py; give its answer."""
+        job = {"do": do, "undo": False, "ecosystem": self.world.distribution.ecosystem, **more}
+        (self.root / "job.json").write_text(json.dumps(job))
+        self.out.unlink(missing_ok=True)
+        self.world.said("a", "systemctl", "start", "--wait", "applyd-try")
+        told: dict[str, Any] = json.loads(self.out.read_text().splitlines()[-1])
+        return told
+
+
 def test_a_transaction_within_applyd_s_walls(world: Booted, artefact: Path, tmp_path: Path) -> None:
     """The copy, its empty network and the commit need no right that the unit does not leave."""
     root = installed(world, artefact, tmp_path)
@@ -151,23 +180,13 @@ def test_a_transaction_within_applyd_s_walls(world: Booted, artefact: Path, tmp_
     for _, file in debs.values():
         (root / file.name).write_bytes(file.read_bytes())
     world.said("a", "dpkg", "--install", f"/{debs['1.0'][1].name}")
+    walled = Walled(world, root)
 
-    out = root / "var/lib/answerable-test.out"
-    _as_applyd(root, f"/var/lib/{out.name}")
-    world.said("a", "systemctl", "daemon-reload")
-
-    def upgrade(version: str) -> dict[str, object]:
+    def upgrade(version: str) -> dict[str, Any]:
         package, file = debs[version]
         row = [package.name, package.before, package.after, package.sha256]
-        job = {
-            "do": "upgrade", "packages": [row], "urls": {package.sha256: f"file:///{file.name}"},
-            "undo": False, "transaction": PLAIN, "ecosystem": world.distribution.ecosystem,
-        }  # fmt: skip
-        (root / "job.json").write_text(json.dumps(job))
-        out.unlink(missing_ok=True)
-        world.said("a", "systemctl", "start", "--wait", "applyd-try")
-        told: dict[str, object] = json.loads(out.read_text().splitlines()[-1])
-        return told
+        urls = {package.sha256: f"file:///{file.name}"}
+        return walled.drive("upgrade", packages=[row], urls=urls, transaction=PLAIN)
 
     assert upgrade("1.1")["installed"] == {sabotage.NAME: "1.1"}
     before = sweep(world, "a")
@@ -178,14 +197,19 @@ def test_a_transaction_within_applyd_s_walls(world: Booted, artefact: Path, tmp_
     assert [path for path in changed if not path.startswith(own)] == []
 
 
-def _as_applyd(root: Path, out: str) -> None:
-    """Write a unit with every wall of applyd's, that drives one transaction."""
-    unit = (root / "etc/systemd/system/answerable-applyd.service").read_text()
-    script = (
-        'import sys; sys.path.insert(0, "/opt"); sys.argv = ["drive", open("/job.json").read()]'
-    )
-    start = f"ExecStart=/usr/bin/python3 -c '{script}; import drive'"
-    unit = re.sub(r"(?m)^ExecStart=.*$", lambda _: start, unit)
-    unit = re.sub(r"(?m)^Restart=.*$", f"Type=oneshot\nStandardOutput=file:{out}", unit)
-    (root / "etc/systemd/system/applyd-try.service").write_text(unit)
-    assert os.path.lexists(root / "opt/drive.py")
+def test_services_within_applyd_s_walls(world: Booted, artefact: Path, tmp_path: Path) -> None:
+    """It sees which units of others' run replaced files, and systemd restarts them for it."""
+    root = installed(world, artefact, tmp_path)
+    walled = Walled(world, root)
+    assert walled.drive("need")["need"] == {}
+    program = root / "usr/sbin/nginx"
+    again = program.with_suffix(".again")
+    again.write_bytes(program.read_bytes())
+    again.chmod(0o755)
+    again.rename(program)
+    assert set(walled.drive("need")["need"]) == {"nginx"}
+    pid = world.pid("a", "nginx")
+    done = walled.drive("restart", unit="nginx")
+    assert done["result"] == "succeeded", done
+    assert world.pid("a", "nginx") not in (0, pid)
+    assert walled.drive("need")["need"] == {}

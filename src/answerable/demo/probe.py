@@ -60,6 +60,17 @@ for folder in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
 done
 [ "${found:-}" ] || { echo 'no cgroups that systemd could use' >&2; exit 1; }
 """
+_BTRFS = """
+set -eu
+mount -t tmpfs none /mnt
+truncate -s 128M /mnt/disk
+mkfs.btrfs --quiet /mnt/disk
+mkdir /mnt/top
+mount -o loop /mnt/disk /mnt/top
+btrfs subvolume create /mnt/top/one
+btrfs subvolume snapshot -r /mnt/top/one /mnt/top/two
+umount /mnt/top
+"""
 _SAME_PYTHON = f"""
 import sys
 sys.exit(0 if sys.version_info[:2] == {sys.version_info[:2]} else sys.version.split()[0])
@@ -75,6 +86,7 @@ TRIALS = {
     "mount": ("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
     "overlay": ("unshare", "--mount", "sh", "-c", _OVERLAY),
     "stacked": ("unshare", "--mount", "sh", "-c", _STACKED),
+    "btrfs": ("unshare", "--mount", "sh", "-c", _BTRFS),
     "network": ("unshare", "--net", "sh", "-c", _NETWORK),
     "cgroups": ("sh", "-c", _CGROUPS),
     "uids": ("setpriv", "--reuid=64000", "--regid=64000", "--clear-groups", "true"),

@@ -3,6 +3,7 @@
 | type | what is done |
 |---|---|
 | `snapshot` | the versions installed now are written down; what an undo needs is here by then |
+| | and the file system is snapshotted, if the settings name a kind (snapshot/port.py) |
 | `upgrade`, `undo` | exactly the named packages, through the package driver |
 | `restart` | one unit, by the host's service tool, if it is in need of it (restarts.py) |
 | `health` | one check of the host's own settings, until it passes or its time is over |
@@ -14,7 +15,7 @@ Rules:
 * a failure of a tool is a result with its reason, never an exception;
 * whether an action that was torn by a kill is done is looked up (`found`), not remembered.
 
-Left out: snapshots of file systems.
+Left out: bringing a snapshot of a file system back, which is a person's act.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ from answerable.host.reboot import REQUIRED, Machine, only_health_after
 from answerable.host.report import Ended
 from answerable.host.restarts import ineffective, restart_in_need
 from answerable.host.service import Check, Services, health, try_once
+from answerable.host.snapshot.port import Snapshots
 from answerable.kernel.canon import Json, encode
 
 DOWNLOAD_SECONDS = 1800
@@ -62,7 +64,7 @@ class Tools(NamedTuple):
     """What acts on this host: package driver, service tool, checks by name.
 
     `competing` gives why no upgrade may begin, nothing if it may (competing.py); `ask` tries a
-    health check once; `machine` reboots.
+    health check once; `machine` reboots; `snapshots` are of the file system, if there are any.
     """
 
     driver: Driver | None
@@ -71,6 +73,7 @@ class Tools(NamedTuple):
     competing: Callable[[], str] = str
     ask: Callable[[Check], str] = try_once
     machine: Machine | None = None
+    snapshots: Snapshots | None = None
 
 
 def fetch_from(client: Client, base: str) -> Fetch:
@@ -139,6 +142,7 @@ class Actions:
             for one in order["undo"]:
                 if packages := packages_of(one):
                     self._driver(one).stage(packages, self._fetch)
+            self._may_snapshot()
         packages = packages_of(change)
         if not packages:
             return Staged((), ())
@@ -148,6 +152,13 @@ class Actions:
             raise Competing(why)
         staged = replace(driver.stage(packages, self._fetch), named=named_in(change))
         return replace(staged, foreseen=driver.preview(staged, undo=kind == "undo"))
+
+    def _may_snapshot(self) -> None:
+        try:
+            if self._tools.snapshots:
+                self._tools.snapshots.ready()
+        except DriverFailed as error:
+            raise CannotDo(f"no snapshot can be taken: {error}") from error
 
     def _may_reboot(self, order: Json, change: Json) -> None:
         machine = self._tools.machine
@@ -184,16 +195,16 @@ class Actions:
         try:
             if kind == "snapshot":
                 write_file(self._notes / f"{name}.json", encode(self.installed()).encode())
-            elif kind == "restart":
+                taken = self._tools.snapshots.take(name) if self._tools.snapshots else ""
+                return Ended("succeeded", "", taken)
+            if kind == "restart":
                 return restart_in_need(self._tools.services, change["unit"])
-            elif kind == "health":
+            if kind == "health":
                 why = health(self._tools.checks[change["check"]], self._sleep, self._tools.ask)
                 return Ended("failed", "health", why) if why else Ended("succeeded")
-            else:
-                return self._move(change, staged)
+            return self._move(change, staged)
         except DriverFailed as error:
             return Ended("failed", _REASONS.get(kind, "tool"), str(error))
-        return Ended("succeeded")
 
     def found(self, change: Json) -> Found:
         """Tell what is there of a change that moves packages; other changes leave no trace."""

@@ -38,8 +38,15 @@ from answerable.host.reboot import Machine
 from answerable.host.report import Outbox, Refusals
 from answerable.host.retention import DAYS, LIMIT, Folder, Keeper, Retention
 from answerable.host.service import Check, SystemdServices, try_once
-from answerable.host.settings import Settings, make_driver, make_services, read_settings
+from answerable.host.settings import (
+    Settings,
+    make_driver,
+    make_services,
+    make_snapshots,
+    read_settings,
+)
 from answerable.host.shelf import Shelf
+from answerable.host.snapshot.port import Snapshots
 from answerable.host.state import LogState
 from answerable.keys.sign import Signer
 from answerable.keys.store import load_key
@@ -105,7 +112,11 @@ class Home:
             self._competing,
             self.ask,
             Machine(self.directory / "reboot.json", self.world.clock, reboot),
+            self._snapshots(),
         )
+
+    def _snapshots(self) -> Snapshots | None:
+        return make_snapshots(self.settings, self.directory)
 
     def _competing(self) -> str:
         # Whatever updates the system's packages leaves an environment of Python's alone.
@@ -127,6 +138,8 @@ class Home:
         place = self.directory
         found: list[Keeper] = [Folder("package", place / "driver/artefacts")]
         found.append(Folder("versions", place / "snapshots"))
+        if snapshots := self._snapshots():
+            found.append(snapshots)
         if (place / "driver/transactions").is_dir():
             # Only where it is used: a host keeps its memory for its work.
             from answerable.host.transaction.kept import Journals  # noqa: PLC0415

@@ -147,7 +147,7 @@ def _run(given: argparse.Namespace, world: World) -> int:
 
 def _tidy(home: Home, agent: Agent, retention: Retention) -> None:
     told = agent.counts()
-    notices = (noticed["body"] for noticed in home.kept.state.notices.values())
+    notices = {leaf: noticed["body"] for leaf, noticed in home.kept.state.notices.items()}
     try:
         retention.tidy(told["time"], notices, told["consumed"])
     except Unavailable as error:

@@ -14,7 +14,7 @@ Rules:
 Left out: compressing; moving old journals to another host.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -33,8 +33,8 @@ _DAY = 86_400
 class Kept(NamedTuple):
     """One thing that is kept.
 
-    `artefacts`: SHA-256 of the packages that it belongs to. `what` is for people. `of_use`: an undo
-    may need it.
+    `artefacts`: SHA-256 of the packages that it belongs to, or the first 16 digits of its notice's
+    leaf hash. `what` is for people. `of_use`: an undo may need it.
     """
 
     name: str
@@ -70,12 +70,13 @@ class Folder:
         self.kind, self._folder = kind, folder
 
     def kept(self) -> list[Kept]:
-        """Give the files."""
+        """Give the files; what a snapshot wrote bears the start of its notice."""
         if not self._folder.is_dir():
             return []
         files = [p for p in sorted(self._folder.iterdir()) if p.is_file() and not p.is_symlink()]
         whole = [p for p in files if p.suffix != ".part"]
-        return [Kept(p.name, p.name, p.stat().st_size, frozenset({p.stem})) for p in whole]
+        return [Kept(p.name, p.name, p.stat().st_size, frozenset({p.stem, p.stem[:16]}))
+                for p in whole]  # fmt: skip
 
     def drop(self, name: str) -> None:
         """Remove one."""
@@ -97,12 +98,12 @@ class Retention:
         self._path, self._keepers, self._days, self._limit = path, keepers, days, limit
         self._last, self._done = 0, -1
 
-    def tidy(self, now: int, notices: Iterable[Mapping[str, Json]], done: int) -> list[Json]:
+    def tidy(self, now: int, notices: Mapping[str, Json], done: int) -> list[Json]:
         """Throw away what may go; give the rows that are kept, or nothing if it is too early.
 
         Args:
             now: a POSIX second that has surely come; 0 if none is known, and nothing is done then.
-            notices: bodies of all notices of the log.
+            notices: leaf hash -> body of all notices of the log.
             done: how many actions were begun; if it is another number, it is not too early.
         """
         if not now or (done == self._done and now - self._last < EVERY):
@@ -131,12 +132,12 @@ class Retention:
         return list(read_json(self._path, TABLE)["rows"]) if self._path.exists() else []
 
 
-def _needed(notices: Iterable[Mapping[str, Json]], now: int) -> dict[str, int]:
+def _needed(notices: Mapping[str, Json], now: int) -> dict[str, int]:
     """Give artefact -> until when a notice allows an undo that needs it, if that is to come."""
     found = dict[str, int]()
-    for body in notices:
+    for leaf, body in notices.items():
         if body["undo_not_after"] >= now:
-            for artefact in (*body["artefacts"], *body["undo_artefacts"]):
+            for artefact in (leaf[:16], *body["artefacts"], *body["undo_artefacts"]):
                 found[artefact] = max(found.get(artefact, 0), body["undo_not_after"])
     return found
 

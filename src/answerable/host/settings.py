@@ -14,8 +14,9 @@ addresses that differ from the charter's, `zones` what the host adds to its reco
 between two looks at the control plane; `retry`: seconds after which what was refused is asked
 again; `inventory`: seconds between two inventories (inventory.py), none if 0; `competing`: what to
 do about other updaters, `refuse`, `own` or `report` (competing.py); `keep`: for how long an undo
-stays possible, `{"days":35,"bytes":8589934592}` (retention.py). Members may be left out; one that
-is not known is an error, since a misspelt rule would be no rule.
+stays possible, `{"days":35,"bytes":8589934592}` (retention.py); `snapshots`: of the file system,
+`{"kind":"btrfs","subvolume":"/","into":"/.snapshots"}` (snapshot/). Members may be left out; one
+that is not known is an error, since a misspelt rule would be no rule.
 
 `"agentd":{"socket":"/run/answerable-agentd/socket","user":"answerable-agentd"}` makes the agent
 applyd: it leaves the network, and asks servers through agentd (through.py).
@@ -31,6 +32,7 @@ from answerable.host.driver import Driver
 from answerable.host.files import HomeUnavailable, make_private, read_json
 from answerable.host.retention import DAYS, LIMIT
 from answerable.host.service import Check, Services, read_checks
+from answerable.host.snapshot.port import Snapshots
 
 POLL, RETRY, INVENTORY = 5, 60, 900
 """Seconds, unless the settings say otherwise."""
@@ -52,13 +54,14 @@ class Settings:
     checks: Mapping[str, Check] = field(default_factory=dict)
     competing: str = "refuse"
     keep: Mapping[str, int] = field(default_factory=dict)
+    snapshots: Mapping[str, Any] = field(default_factory=dict)
     agentd: Mapping[str, str] = field(default_factory=dict)
 
 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "control": str, "log": str, "guards": dict, "zones": list, "poll": (int, float), "retry": int,
     "inventory": int, "driver": dict, "services": dict, "checks": dict, "competing": str,
-    "keep": dict,
+    "keep": dict, "snapshots": dict,
     "agentd": dict,
 }  # fmt: skip
 
@@ -135,6 +138,37 @@ def make_driver(settings: Settings, state: Path) -> Driver | None:
     except (TypeError, KeyError) as error:
         raise HomeUnavailable(f"the driver `{kind}` has other settings: {error}") from error
     raise HomeUnavailable(f"`{kind}` is no package driver; it is `apt`, `rpm` or `venv`")
+
+
+def make_snapshots(settings: Settings, state: Path) -> Snapshots | None:
+    """Make the driver of snapshots that the settings name, none if they name none.
+
+    Args:
+        state: the agent's own directory, which no snapshot may hold.
+
+    Raises:
+        HomeUnavailable: it is none that this agent has.
+    """
+    given = dict(settings.snapshots)
+    if not given:
+        return None
+    kind = given.pop("kind", "")
+    try:
+        if kind == "btrfs":
+            from answerable.host.snapshot.btrfs import Btrfs  # noqa: PLC0415
+
+            return Btrfs(state, **given)
+        if kind == "overlay":
+            from answerable.host.snapshot.overlay import Overlay  # noqa: PLC0415
+
+            return Overlay(state, **given)
+        if kind == "lvm":
+            from answerable.host.snapshot.lvm import Lvm  # noqa: PLC0415
+
+            return Lvm(state, room=given.pop("bytes"), **given)
+    except (TypeError, KeyError) as error:
+        raise HomeUnavailable(f"the snapshots `{kind}` have other settings: {error}") from error
+    raise HomeUnavailable(f"`{kind}` makes no snapshots; it is `btrfs`, `overlay` or `lvm`")
 
 
 def make_services(settings: Settings, state: Path, sleep: Callable[[float], None]) -> Services:

@@ -152,6 +152,8 @@ def test_what_has_no_clone_is_unrehearsed_or_unfit_where_the_charter_demands(yar
         ({"changes": [SEEN, SEEN]}, "something else"),
         ({"changes": [{**SEEN, "effects": "ab" * 32}]}, "another hash"),
         ({"changes": [{**SEEN, "more": 1}]}, "something else"),
+        ({"changes": [{**SEEN, "lines": ["x"]}]}, "something else"),
+        ({"changes": [{**SEEN, "sensitive": {"unit": [["/x"]]}}]}, "something else"),
     ],
 )
 def test_a_clone_that_answers_something_else_plans_nothing(

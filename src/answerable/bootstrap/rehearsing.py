@@ -51,7 +51,7 @@ ANSWER = 256 << 20
 REASON = 1_000
 """Most characters of a reason."""
 _REFUSED = shape("refused:any", paths=["any"])
-_SEEN = shape("effects:hex", lines=["any"], asked=["text"], sensitive={"*": ["any"]})
+_SEEN = shape("effects:hex", lines=[{"*": "any"}], asked=["text"], sensitive={"*": ["text"]})
 _WAYS = {"root", "socket", "run"}
 Group = tuple[str, tuple[Upgrade, ...], frozenset[str] | None]
 

@@ -19,6 +19,7 @@ def text(plan: Plan) -> str:
     return "\n".join(_lines(plan)) + "\n"
 
 
+_LINKS = {"to": "->", "twin": "same file as", "by": "by"}
 Paths = Mapping[str, Sequence[str]]
 """Class of sensitive effects -> its paths."""
 
@@ -32,25 +33,23 @@ def effects(change: Json, lines: Iterable[Json], sensitive: Paths, asked: Sequen
         asked: what its scripts want done to services; that is not done, nor part of the hash.
     """
     names = ", ".join(package["name"] for package in change["packages"])
-    of = {path: name for name, paths in sensitive.items() for path in paths}
     shown = [f"effects {change['effects']}: {names}"]
-    shown += [f"  {_effect(line)}{_marked(of, line)}" for line in lines]
+    shown += [f"  {_effect(line)}{_marked(sensitive, line)}" for line in lines]
     shown += [f"  scripts ask for: {', '.join(asked)}"] if asked else []
     return "\n".join("".join(c if c.isprintable() else "?" for c in x) for x in shown) + "\n"
 
 
 def _effect(line: Json) -> str:
-    if line["is"] == "package":
-        return f"package {line['name']} {line['version']}"
-    rest = [line.get(name, "") for name in ("mode", "owner")] + [line.get("sha256", "")[:16]]
-    rest += [f"-> {line['to']}"] if "to" in line else []
-    rest += [f"same file as {line['twin']}"] if "twin" in line else []
-    return " ".join(filter(None, [line["is"], line["path"], *rest, f"by {line['by']}"]))
+    told = {name: str(value) for name, value in line.items()}
+    words = [told.get(n, "") for n in ("is", "name", "version", "path", "mode", "owner")]
+    words.append(told.get("sha256", "")[:16])
+    words += [f"{word} {told[n]}" for n, word in _LINKS.items() if n in told]
+    return " ".join(filter(None, words))
 
 
-def _marked(of: Mapping[str, str], line: Json) -> str:
-    name = of.get(line.get("path", ""))
-    return f"; sensitive: {name}" if name else ""
+def _marked(sensitive: Paths, line: Json) -> str:
+    names = [name for name, paths in sensitive.items() if line.get("path", "") in paths]
+    return f"; sensitive: {', '.join(names)}" if names else ""
 
 
 def require(data: bytes, digest: str) -> Plan:

@@ -14,7 +14,7 @@ Rules:
 Left out: keeping old postures; the report log has what was said of them.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from answerable.kernel.canon import conforms, decode, encode
@@ -44,14 +44,16 @@ class Baselines:
         self._new: dict[str, Posture] = {}
         self._without: set[str] = set()
 
+    def unmet(self, hosts: Iterable[str]) -> list[str]:
+        """Name those that were never looked at since this observer runs."""
+        return [host for host in hosts if host not in self._known and host not in self._without]
+
     def first(self, host: str, place: Place) -> None:
         """Look at a host that was never looked at.
 
         Raises:
             Unseen: if it cannot be looked at, or its baseline is damaged and was taken anew.
         """
-        if host in self._known or host in self._without:
-            return
         file = self._folder / f"{host}.json"
         damage = ""
         if file.exists():

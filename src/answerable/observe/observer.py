@@ -139,6 +139,8 @@ Answer = TypeVar("Answer")
 
 def together(ask: Callable[[One], Answer], of: Sequence[One]) -> list[Answer]:
     """Ask about several at once; give the answers in their order."""
+    if not of:
+        return []
     with ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(ask, of))
 
@@ -209,7 +211,7 @@ class Observer:
                 return f"`{name}`: {error}"
             return ""
 
-        self.trouble += filter(None, together(first, list(self._hosts)))
+        self.trouble += filter(None, together(first, self._baselines.unmet(self._hosts)))
 
     def _keys(self) -> dict[Key, Signatory]:
         """Give the keys of watched hosts whose enrolment stands in the log."""

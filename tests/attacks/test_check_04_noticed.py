@@ -7,6 +7,7 @@ import pytest
 from answerable.kernel.canon import Json
 from tests.attacks.verdict import allowed, refused
 from tests.simulator import DAY, GUARDS, HOUR, TOLD, Simulator
+from tests.simulator.constitution import guard_keys
 from tests.simulator.log import fork
 from tests.simulator.world import nothing
 
@@ -80,6 +81,21 @@ def test_checkpoint_cosigned_by_too_few(sim: Simulator) -> None:
     order = sim.permitted()
     order.checkpoint = sim.checkpoint(guards=("g1", "g2"))
     refused(sim.ask(order), "no_quorum")
+
+
+def test_checkpoint_of_guards_since_replaced(sim: Simulator) -> None:
+    """What convinced under the last charter has to convince again under this one."""
+    order = sim.permitted()
+
+    def others(body: Json) -> None:
+        for old, new in (("g3", "g5"), ("g4", "g6")):
+            body["guards"][new] = body["guards"].pop(old) | {"operator": new, **guard_keys(new)}
+
+    sim.succeed(others, "dana", "lee")
+    alive = ("g1", "g2", "g5", "g6")
+    sim.authorized = sim.checkpoint(guards=alive)
+    sim.now += 2 * HOUR
+    refused(sim.ask(order, freshness=sim.fresh("web1", alive)), "no_quorum")
 
 
 def test_checkpoint_without_post_quantum_cosignatures(sim: Simulator) -> None:

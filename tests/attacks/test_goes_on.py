@@ -8,8 +8,8 @@ from answerable.kernel.canon import Json
 from answerable.kernel.note import ED25519
 from tests.attacks.verdict import allowed, refused
 from tests.simulator import DAY, GUARDS, HOUR, RINGS, Simulator
-from tests.simulator.constitution import approval, authority_origin, demanding, veto
-from tests.simulator.keys import pair, signer, vkeys
+from tests.simulator.constitution import approval, authority_origin, demanding, guard_keys, veto
+from tests.simulator.keys import pair, vkeys
 from tests.simulator.world import Order, nothing
 
 
@@ -178,19 +178,13 @@ def test_lost_guards(sim: Simulator) -> None:
     def others(body: Json) -> None:
         for old, new in (("g3", "g5"), ("g4", "g6")):
             guard = body["guards"].pop(old)
-            body["guards"][new] = guard | {"operator": new, **_keys(new)}
+            body["guards"][new] = guard | {"operator": new, **guard_keys(new)}
 
     sim.succeed(others, "dana", "lee", logged=False)
     alive = ("g1", "g2", "g5", "g6")
     order.checkpoint = sim.authorized = sim.checkpoint(guards=alive)
     sim.now += 2 * HOUR
     allowed(sim.ask(order, freshness=sim.fresh("web1", alive)))
-
-
-def _keys(guard: str) -> Json:
-    roles = {role: vkeys(pair(f"{guard}.example/{role}", 0x04)) for role in
-             ("witness", "post", "attester")}  # fmt: skip
-    return {**roles, "herald": signer(f"{guard}.example/herald").key.vkey()}
 
 
 def test_expired_charter_is_succeeded(sim: Simulator) -> None:

@@ -81,6 +81,6 @@ def wheel() -> bytes:
 
 def yaml(text: str) -> bytes:
     """Fill in what people leave open in the demo's rules."""
-    given = {"dana": ssh("dana").line, "lee": ssh("lee").line, "feed": "updates", "vendor": "vendor",
-             "expires": "2027-03-01", "review": "2027-02-01"}  # fmt: skip
+    given = {"dana": ssh("dana").line, "lee": ssh("lee").line, "feed": "updates",
+             "vendor": "vendor", "expires": "2027-03-01", "review": "2027-02-01"}  # fmt: skip
     return text.format(**given).encode()

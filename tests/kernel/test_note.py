@@ -56,7 +56,9 @@ def test_name_and_id_must_both_match() -> None:
     [
         b"", b"\n", b"\n\n", b"text\n", b"text\n\n", b"\n\n\xe2\x80\x94 a AAAAAAA=\n",
         b"text\n\n- a AAAAAAA=\n", b"text\n\n\xe2\x80\x94 a AAAA=\n",
-        b"text\n\n\xe2\x80\x94 a b c\n",
+        b"text\n\n\xe2\x80\x94 a b c\n", b"text\n\n\xe2\x80\x94 a\xff AAAAAAA=\n",
+        b"text\n\n\xe2\x80\x94 \xed\xa0\x80 AAAAAAA=\n",
+        b"text\n\n\xe2\x80\x94 \xe2\x80\x83a AAAAAAA=\n",
         b"text\n\n\xe2\x80\x94 a AAAAAAB=\n", b"text\n\n\xe2\x80\x94 a+b AAAAAAA=\n",
         b"te\rxt\n\n\xe2\x80\x94 a AAAAAAA=\n", b"te\xffxt\n\n\xe2\x80\x94 a AAAAAAA=\n",
         b"text\n\n\xe2\x80\x94 a AAAAAAA=", b"text\n\n\xe2\x80\x94 a AAAAAA==\n",

@@ -51,6 +51,15 @@ def test_no_further_keys_and_no_further_types(part: str, more: Json) -> None:
         read_order(encode(order))
 
 
+@pytest.mark.parametrize("fact", ["", "{}", '{"kind":"advisory"}', "[" * 4_000])
+def test_facts_of_another_shape(fact: str) -> None:
+    """A fact is read with the bundle that carries it, whatever release it claims to stand in."""
+    body = decode(BUNDLE, 1 << 20)
+    body["facts"][0]["fact"] = fact
+    with pytest.raises(Refused, match="malformed"):
+        read_bundle(encode(body).encode())
+
+
 @pytest.mark.fuzz
 @given(near_value(VALUE) | JSON)
 def test_any_order_is_refused_or_typed(value: Json) -> None:

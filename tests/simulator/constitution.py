@@ -47,8 +47,7 @@ def charter() -> Json:
         g: {
             "operator": f"{g}-operator",
             "url": f"https://{g}.example",
-            "herald": signer(f"{g}.example/herald").key.vkey(),
-            **{r: vkeys(pair(f"{g}.example/{r}", COSIGNATURE)) for r in ROLES},
+            **guard_keys(g),
         }
         for g in GUARDS
     }
@@ -78,6 +77,12 @@ def charter() -> Json:
         "limits": _limits(),
         "caps": {"veto": {"bytes": 2048, "per_hour": 100}},
     }
+
+
+def guard_keys(guard: str) -> Json:
+    """Give a guard's keys, one a role."""
+    roles = {r: vkeys(pair(f"{guard}.example/{r}", COSIGNATURE)) for r in ROLES}
+    return {**roles, "herald": signer(f"{guard}.example/herald").key.vkey()}
 
 
 def _lines(person: str) -> list[str]:

@@ -19,7 +19,7 @@ Json = Any
 # Deepest nesting that is read, levels; integers are below this.
 DEPTH, MOST = 32, 10**16
 
-_WORDS = {word + end: re.compile(f"(?:{form}){end}") for end in ("", "?") for word, form in {
+_WORDS = {w + end: re.compile(f"(?:{form}){end}").fullmatch for end in ("", "?") for w, form in {
     "hex": r"[0-9a-f]{64}",
     "nonce": r"[0-9a-f]{32}",
     "id": r"[a-z0-9][a-z0-9._-]{0,63}",
@@ -28,8 +28,7 @@ _WORDS = {word + end: re.compile(f"(?:{form}){end}") for end in ("", "?") for wo
     "vkey": r"[^\x00-\x20\x7f]{1,4096}",
     "text": r"[^\x00-\x09\x0b-\x1f\x7f]{0,4096}",
     "note": r"(?s:.{0,60000})",
-    "order": r"(?s:.{0,262144})",
-}.items()}  # fmt: skip
+    "order": r"(?s:.{0,262144})"}.items()}  # fmt: skip
 
 
 def shape(words: str, **more: Json) -> Json:
@@ -42,11 +41,11 @@ encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=Fa
 
 
 def _sound(value: Json, depth: int) -> bool:
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):
         inner = value.values() if isinstance(value, dict) else value
-        return depth > 0 and all(_sound(item, depth - 1) for item in inner)
+        return depth > 0 and all(isinstance(one, str) or _sound(one, depth - 1) for one in inner)
     number = type(value) is int and abs(value) < MOST
-    return number or value is None or isinstance(value, str | bool)
+    return number or value is None or isinstance(value, (str, bool))
 
 
 def decode(data: bytes, limit: int) -> Json:
@@ -71,16 +70,16 @@ def conforms(value: Json, form: Json) -> bool:
     list of such), a dict (a closed object), or a dict of one key `*` (a map from ids or `*`).
     """
     if isinstance(form, str) and form in _WORDS:
-        return isinstance(value, str) and bool(_WORDS[form].fullmatch(value))
+        return isinstance(value, str) and _WORDS[form](value) is not None
     if isinstance(form, list):
         return isinstance(value, list) and all(conforms(item, form[0]) for item in value)
     if isinstance(form, tuple):
-        return value in form or any(conforms(value, one) for one in form if type(one) is dict)
+        return any(conforms(value, one) if type(one) is dict else value == one for one in form)
     if isinstance(form, dict):
         if "*" in form and isinstance(value, dict):
             form = {k: form["*"] for k in value if conforms(k, "zone")}
         same = isinstance(value, dict) and value.keys() == form.keys()
-        return same and all(conforms(value[k], form[k]) for k in form)
+        return same and all(map(conforms, map(value.get, form), form.values()))
     number = type(value) is int and 0 <= value < 1 << 53
     return form == "any" or (number if form == "int" else isinstance(value, bool))
 

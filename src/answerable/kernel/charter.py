@@ -33,8 +33,7 @@ _LIMITS = shape(
     "authorization_delay:int hosts_day:int hosts_week:int hosts_artefact:int",
     approvals=[shape("hosts:int people:int")], opens=("accepted", "acknowledged"),
     emergency=shape("people:int window:int grace:int hosts:int validity:int"))  # fmt: skip
-CHARTER = shape(
-    "name:text number:int previous:hex? start:hex? expires:int faults:int",
+CHARTER = shape("name:text number:int previous:hex? start:hex? expires:int faults:int",
     mode=("standard", "demo", "single-operator"),
     people={"*": {"keys": ["text"], "roles": ["id"]}},
     zones={"*": shape("threshold:int", objectors=["id"], approvers=["id"])},
@@ -46,8 +45,7 @@ CHARTER = shape(
                      "lift:int"),
     feeds={"*": (shape("max_age:int"), shape("max_age:int", provenance=("required",)))},
     limits=(_LIMITS, _LIMITS | {"effects": ("demanded",)}),
-    caps={"*": shape("bytes:int per_hour:int")},
-)  # fmt: skip
+    caps={"*": shape("bytes:int per_hour:int")})  # fmt: skip
 
 
 class Charter:

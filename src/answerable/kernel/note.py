@@ -29,7 +29,8 @@ from answerable.kernel.errors import demand
 ED25519, COSIGNATURE, MLDSA44, OTHER = 0x01, 0x04, 0x06, 0xFF
 # Largest note that fits a C2SP entry bundle, bytes; most signature lines; bytes of a key id.
 ENTRY, LINES, ID = 65_535, 64, 4
-_LINE = re.compile(r"\u2014 ([^\s+]+) (\S+)")
+# What is no UTF-8 was read as surrogates.
+_LINE = re.compile(r"\A\u2014 ([^\s+\ud800-\udfff]+)\Z")
 _VKEY = re.compile(r"([!-*,-~]{1,255})\+([0-9a-f]{8})\+(\S+)")
 _CONTROL = bytes({*range(0x20)} - {0x0A})
 Check = Callable[["Key", bytes, bytes], bool]
@@ -82,6 +83,7 @@ class Key(NamedTuple):
         return f"{self.name}+{self.id.hex()}+{blob}"
 
 
+@lru_cache(maxsize=256)
 def parse_vkey(text: str) -> Key:
     """Read a C2SP verifier key of type 0x01, 0x04 or 0x06.
 
@@ -111,13 +113,13 @@ class Note:
             Refused: `too_large` or `malformed`.
         """
         demand(len(data) <= limit, "too_large", f"a note of {len(data)} bytes")
-        whole = data.decode(errors="replace")
-        text, blank, tail = whole.rpartition("\n\n")
-        lines = tail.split("\n")
+        text, blank, tail = data.rpartition(b"\n\n")
+        lines = tail.split(b"\n")
         sound = blank and text and not lines.pop() and 1 <= len(lines) <= LINES
-        sound = sound and whole.encode() == data == data.translate(None, _CONTROL)
+        sound = sound and text == text.decode(errors="replace").encode()
+        sound = sound and data == data.translate(None, _CONTROL)
         demand(sound, "malformed", "not text, blank line, signature lines")
-        self._text = (text + "\n").encode()
+        self._text = text + b"\n"
         self.lines = [_line(line) for line in lines]
 
     def open(self, keys: Iterable[Key], how: Check = plain) -> tuple[bytes, dict[Key, list[bytes]]]:
@@ -135,8 +137,9 @@ class Note:
         return self._text, good
 
 
-def _line(line: str) -> tuple[str, bytes, bytes]:
-    found = _LINE.fullmatch(line)
-    name, blob = found.groups() if found else ("", "")
-    demand(len(raw := unbase64(blob)) > ID, "malformed", "not a signature line")
-    return name, raw[:ID], raw[ID:]
+def _line(line: bytes) -> tuple[str, bytes, bytes]:
+    head, _, blob = line.rpartition(b" ")
+    names = _LINE.findall(head.decode(errors="surrogateescape"))
+    raw = unbase64(blob.decode(errors="replace"))
+    demand(names and len(raw) > ID, "malformed", "not a signature line")
+    return names[0], raw[:ID], raw[ID:]

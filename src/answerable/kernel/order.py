@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from answerable.kernel.canon import Json, conforms, decode, read, shape
 from answerable.kernel.errors import demand
+from answerable.kernel.merkle import leaf_hash
 
 # Largest bundle and largest order that are read, bytes; most changes in an order.
 BUNDLE, ORDER, CHANGES = 1_048_576, 262_144, 256
@@ -36,17 +37,25 @@ _UP = _action("upgrade", "ecosystem:name",
 _UNDO = _action("undo", "undoes:id ecosystem:name", packages=[shape(_MOVE)])
 _ORDER = shape("fleet:hex host:id instance:hex ring:int", undo=[(_UNDO, _UNDO | _SEEN, *_SAME)],
                changes=[(_UP, _UP | _SEEN, *_SAME, _action("snapshot reboot"))])  # fmt: skip
+_OF = "ecosystem:name package:name source:name "
+_FILE = shape(_OF + "version:name arch:name sha256:hex size:int path:text", kind=("artefact",))
+_FIX = shape(_OF + "id:name fixed:name urgency:id cvss:any exploited:bool published:int",
+             cves=["name"], kind=("advisory",))  # fmt: skip
 _FACT = shape("fact:text release:hex index:int", path=["hex"])
 _BUNDLE = shape("order:order index:int notice:hex checkpoint:note authorization_checkpoint:note",
                 path=["hex"], facts=[_FACT])  # fmt: skip
 
 
 class Bundle(NamedTuple):
-    """A bundle taken apart: well-formed, not yet believed; `hash` is the order text's SHA-256."""
+    """A bundle taken apart: well-formed, not yet believed.
+
+    `hash` is the order text's SHA-256, `facts` the facts' leaf hashes and values.
+    """
 
     body: Json
     order: Json
     hash: str
+    facts: list[tuple[bytes, Json]]
 
     def find(self, change: str) -> tuple[Json, str]:
         """Give a change by its id, and the part it belongs to: `changes` or `undo`.
@@ -90,4 +99,6 @@ def read_bundle(data: bytes) -> Bundle:
         Refused: `too_large`, `malformed` or `action_not_allowed`.
     """
     body = read(data, BUNDLE, _BUNDLE)
-    return Bundle(body, read_order(body["order"]), sha256(body["order"].encode()).hexdigest())
+    order, texts = body["order"], [given["fact"].encode() for given in body["facts"]]
+    facts = [(leaf_hash(text), read(text, BUNDLE, (_FIX, _FILE))) for text in texts]
+    return Bundle(body, read_order(order), sha256(order.encode()).hexdigest(), facts)

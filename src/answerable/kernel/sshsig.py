@@ -68,8 +68,7 @@ def check_sshsig(key: Key, text: bytes, payload: bytes, namespace: str) -> bool:
     (name, raw), tail = _strings(signature[:end], 2), signature[end:]
     if kind == FIDO:
         message = hashlib.sha256(application).digest() + tail + hashlib.sha256(message).digest()
-    if name != kind or not signature_holds(ED25519, public, raw, message):
-        return False
-    alone = kind == FIDO and not tail[0] & USER_VERIFIED
+    good = name == kind and signature_holds(ED25519, public, raw, message)
+    alone = good and kind == FIDO and not tail[0] & USER_VERIFIED
     demand(not alone, "no_user_verification", f"`{key.name}` touched the key but gave no PIN")
-    return True
+    return good

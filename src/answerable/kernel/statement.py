@@ -51,8 +51,7 @@ AUTHORITY: Mapping[str, Json] = {
     "halt": shape("reason:text", zones=["zone"]),
     "lift": shape("reason:text", lifts=["hex"]),
     "advance": shape("notice:hex ring:int since:int until:int", seen=["hex"]),
-    "failure": shape(_HOST + "report:hex", cause=("health", "unreachable", "version")),
-}  # fmt: skip
+    "failure": shape(_HOST + "report:hex", cause=("health", "unreachable", "version"))}  # fmt: skip
 
 
 class Statement(NamedTuple):

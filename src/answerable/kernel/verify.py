@@ -21,10 +21,11 @@ knowledge of itself is `Host`. Left out: passkeys.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from answerable.kernel.canon import Json, read, shape, unhex
+from answerable.kernel.charter import Charter
 from answerable.kernel.checkpoint import Cosigned, cosigned
 from answerable.kernel.condition import holds
 from answerable.kernel.errors import Refused, demand
@@ -35,11 +36,6 @@ from answerable.kernel.note import ENTRY, parse_vkey
 from answerable.kernel.order import Bundle, read_bundle
 
 RECORD = shape("host:id instance:hex key:vkey", zones=["id"])
-_ABOUT = "ecosystem:name package:name source:name "
-_ARTEFACT = shape(_ABOUT + "version:name arch:name sha256:hex size:int path:text",
-                  kind=("artefact",))  # fmt: skip
-_ADVISORY = shape(_ABOUT + "id:name fixed:name urgency:id cvss:any exploited:bool published:int",
-                  cves=["name"], kind=("advisory",))  # fmt: skip
 # Seconds; the third is the first Monday, 00:00 UTC, of POSIX time; MANY is no limit.
 DAY, WEEK, MONDAY, MANY = 86_400, 604_800, 345_600, 1 << 53
 _RELEASED = ("ecosystem", "package", "version", "sha256")
@@ -120,6 +116,11 @@ def replace_record(old: Enrolled, new: Enrolled, state: State) -> Enrolled:
     return new
 
 
+@lru_cache(maxsize=8)  # a host asks about one order's two checkpoints again and again
+def _cosigned(note: str, law: Charter) -> Cosigned:
+    return cosigned(note.encode(), law.origin, law.guards["witness"], law.quorum)
+
+
 class _Case:
     """One question to the kernel, and what several checks need of its answers."""
 
@@ -132,6 +133,7 @@ class _Case:
         self.said: Json = self.notice["body"]
         urgent = self.law.limits["emergency"] if self.said["emergency"] else {}
         self.rules, self.ring = self.law.limits | urgent, bundle.order["ring"]
+        self.upgrades = [(c, p) for c in bundle.order["changes"] for p in c.get("packages", ())]
         self.hosts = sum(ring["size"] for ring in self.said["rings"])
         # No label counts as every zone.
         self.zones = frozenset(self.me["zones"]) | host.zones or frozenset(self.law.body["zones"])
@@ -156,8 +158,7 @@ class _Case:
         return self.past(self.bundle.body["checkpoint"])
 
     def past(self, note: str) -> Cosigned:
-        law, tree = self.law, self.state.tree
-        seen = cosigned(note.encode(), law.origin, law.guards["witness"], law.quorum)
+        seen, tree = _cosigned(note, self.law), self.state.tree
         _, size, root = seen.checkpoint
         demand(size <= tree.size and tree.root(size) == root, "split_view", f"of size {size}")
         return seen
@@ -170,12 +171,12 @@ class _Case:
     @cached_property
     def facts(self) -> dict[str, Json]:
         proven = {}
-        for given in self.bundle.body["facts"]:
+        for given, (leaf, fact) in zip(self.bundle.body["facts"], self.bundle.facts, strict=True):
             demand(given["release"] in self.said["releases"], "fact_not_proven", "of no release")
-            release, text = self.state.find("releases", given["release"]), given["fact"].encode()
-            leaf, root, path = leaf_hash(text), bytes.fromhex(release["root"]), unhex(given["path"])
-            verify_inclusion(leaf, given["index"], release["size"], path, root, "fact_not_proven")
-            proven[leaf.hex()] = read(text, ENTRY, (_ADVISORY, _ARTEFACT))
+            release, path = self.state.find("releases", given["release"]), unhex(given["path"])
+            index, size, root = given["index"], release["size"], bytes.fromhex(release["root"])
+            verify_inclusion(leaf, index, size, path, root, "fact_not_proven")
+            proven[leaf.hex()] = fact
         return proven
 
     def released(self, ecosystem: str, package: Json) -> None:
@@ -184,10 +185,6 @@ class _Case:
         demand(known, "fact_not_proven", f"no released artefact of `{package['name']}`")
         gone = self.state.withdrawn.keys() & {package["sha256"], *self.facts}
         demand(not gone, "withdrawn", f"{sorted(gone)}")
-
-    def upgrades(self) -> list[tuple[Json, Json]]:
-        changes = self.bundle.order["changes"]
-        return [(change, package) for change in changes for package in change.get("packages", ())]
 
 
 def _1_fresh_head(c: _Case) -> None:
@@ -236,7 +233,7 @@ def _5_facts(c: _Case) -> None:
         most = c.law.body["feeds"].get(release["feed"], {"max_age": -1})["max_age"]
         young = c.notice["newest"] and c.noticed.past - release["time"] <= most
         demand(young, "stale_snapshot", f"`{name}` at notice time")
-    for change, package in c.upgrades():
+    for change, package in c.upgrades:
         c.released(change["ecosystem"], package)
         causes = ["", *(p["name"] for p in change["packages"] if not p["for"])]
         demand(package["for"] in causes, "not_a_fix", f"`{package['name']}` is for no fix named")
@@ -280,9 +277,9 @@ def _7_authority(c: _Case) -> None:
     old = old and since.checkpoint.size > c.grant["index"]
     demand(old, "authorization_too_young", f"`{terms['name']}`")
     brief = said["not_after"] - said["not_before"] <= c.clause["validity"]
-    demand(brief and c.upgrades(), "not_covered", "no upgrade, or valid for too long")
+    demand(brief and c.upgrades, "not_covered", "no upgrade, or valid for too long")
     when, zones = c.clause["when"], {"zones": sorted(c.zones)}
-    for change, p in c.upgrades():
+    for change, p in c.upgrades:
         covered = p["for"] or any(holds(when, c.facts[a] | zones) for a in p["advisories"])
         odd = sorted({*change.get("classes", ())} - {*terms["effects"]})
         demand(covered and not odd, "not_covered", f"`{p['name']}` {odd} by `{terms['name']}`")
@@ -305,9 +302,8 @@ def _9_sizes(c: _Case) -> None:
         ended = c.head.present - said["not_after"]
         if leaf != c.leaf and (shared or ended < WEEK) and _told(other) <= mine:
             latest = max([said["not_before"], *(d[3] for d in other["deliveries"])])
-            age, size = max(ended, c.head.present - latest), sum(r["size"] for r in said["rings"])
-            day, week = day + size * (age < DAY), week + size * (age < WEEK)
-            same += size * shared
+            age, n = max(ended, c.head.present - latest), sum(r["size"] for r in said["rings"])
+            day, week, same = day + n * (age < DAY), week + n * (age < WEEK), same + n * shared
     for limit, total in (("hosts_day", day), ("hosts_week", week), ("hosts_artefact", same)):
         demand(total <= c.rules[limit], "fleet_limit", f"{total} hosts, {limit} {c.rules[limit]}")
     steps = [s["people"] for s in c.rules["approvals"] if max(week, same) > s["hosts"]]
@@ -316,7 +312,8 @@ def _9_sizes(c: _Case) -> None:
 
 
 def _told(notice: Json) -> int:
-    return min([*(d[4] for d in notice["deliveries"]), *notice["seen"].values()], default=MANY)
+    # Deliveries stand in the order of the log.
+    return min([*(d[4] for d in notice["deliveries"][:1]), *notice["seen"].values()], default=MANY)
 
 
 def _10_time(c: _Case) -> None:
@@ -367,7 +364,7 @@ def _12_undo(c: _Case) -> None:
     for package in c.change.get("packages", ()):
         demand(undone in c.host.consumed, "undo_not_granted", "it reverses nothing done here")
         c.released(c.change["ecosystem"], package)
-    cited = {advisory for _, package in c.upgrades() for advisory in package["advisories"]}
+    cited = {advisory for _, package in c.upgrades for advisory in package["advisories"]}
     demand(cited <= c.facts.keys(), "fact_not_proven", "an undo shows what it would reopen")
     plain = causes != {"unreachable"} and not any(f.get("exploited") for f in c.facts.values())
     demand(plain or people, "undo_needs_people", "an exploited version, or nothing but silence")

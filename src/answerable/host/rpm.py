@@ -83,6 +83,7 @@ class RpmDriver:
         self._ecosystem, self._root = ecosystem, root
         self._sleep, self._tries = sleep, int(lock_seconds / _PAUSE)
         self._store, self._state = Store(state / "artefacts", ".rpm"), state
+        self._known: tuple[tuple[int, ...], list[Row]] = ((), [])
         self._apart = Packages(state, transaction, hidden, RpmFamily(state))
 
     @property
@@ -203,7 +204,12 @@ class RpmDriver:
         return self._root / rpmdb.find(self._root).lstrip("/")
 
     def _rows(self) -> list[Row]:
-        return self._patiently(lambda: rpmdb.rows(self._database()))
+        file = self._database()
+        found = file.stat()
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if mark != self._known[0]:
+            self._known = (mark, self._patiently(lambda: rpmdb.rows(file)))
+        return self._known[1]
 
     def _census(self) -> list[Present]:
         found = []

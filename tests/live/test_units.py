@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.live.systemd import (  # noqa: F401  fixtures are found by their name
 )
 from tests.live.test_fleet import until
 from tests.live.test_transaction import PLAIN, differing, sweep
+from tests.structure.source import ROOT
 
 pytestmark = [pytest.mark.live, NEEDS, pytest.mark.needs("landlock", "host-python")]
 AGENT = ("/usr/bin/python3", "-I", "-S", "/usr/local/lib/answerable")
@@ -213,3 +215,28 @@ def test_services_within_applyd_s_walls(world: Booted, artefact: Path, tmp_path:
     assert done["result"] == "succeeded", done
     assert world.pid("a", "nginx") not in (0, pid)
     assert walled.drive("need")["need"] == {}
+
+
+@pytest.mark.needs("runsc")
+def test_gvisor_needs_two_lines_more(world: Booted, artefact: Path, tmp_path: Path) -> None:
+    """Applyd's own walls are too narrow for gVisor; with the page's drop-in it runs."""
+    root = installed(world, artefact, tmp_path)
+    runsc = shutil.which("runsc")
+    assert runsc
+    shutil.copy(runsc, root / "usr/bin/runsc")
+    debs = sabotage.build(tmp_path)
+    package, file = debs["1.0"]
+    (root / file.name).write_bytes(file.read_bytes())
+    page = (ROOT / "docs/operate/privileges.md").read_text("utf-8")
+    lines = re.findall(r"(?m)^    (RestrictNamespaces=no|SystemCallFilter=ptrace)$", page)
+    assert len(lines) == 2
+    walled = Walled(world, root)
+    job = {"packages": [[package.name, "", package.after, package.sha256]],
+           "urls": {package.sha256: f"file:///{file.name}"},
+           "transaction": {"allow": [], "sandbox": "gvisor"}}  # fmt: skip
+    assert "error" in walled.drive("upgrade", **job)
+    more = root / "etc/systemd/system/applyd-try.service.d/gvisor.conf"
+    more.parent.mkdir()
+    more.write_text("\n".join(["[Service]", *lines, ""]))
+    world.said("a", "systemctl", "daemon-reload")
+    assert walled.drive("upgrade", **job)["installed"] == {sabotage.NAME: "1.0"}

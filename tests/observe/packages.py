@@ -86,5 +86,6 @@ def unpack(root: Path, name: str, files: Mapping[str, bytes | str] = LIBRARY) ->
             place.hardlink_to(root / what[2:])
     info = root / "var/lib/dpkg/info"
     info.mkdir(parents=True, exist_ok=True)
+    (info / f"{name}.symbols").write_text("libssl.so.3 libssl3\n")
     rows = ["/.", "/usr", *(f"/{path}" for path in files)]
     (info / f"{name}.list").write_text("\n".join(rows) + "\n")

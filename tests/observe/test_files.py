@@ -31,6 +31,7 @@ def compared(root: Path) -> Compared:
 def test_equal_files_are_equal(root: Path) -> None:
     """What dpkg put there is what the package ships."""
     assert compared(root) == Compared(len(LIBRARY))
+    assert set(debian(root, [NAME])[NAME]) == set(LIBRARY)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ def debian(root: Path, names: Collection[str]) -> dict[str, dict[str, str]]:
 
 def _listed(inside: "_Inside", name: str, lists: Collection[str]) -> Iterator[str]:
     # A package that may be there in several architectures has a list for each.
-    mine = [each for each in lists if each == f"{name}.list" or each.startswith(f"{name}:")]
+    ours = (each.removesuffix(".list") for each in lists if each.endswith(".list"))
+    mine = [f"{each}.list" for each in ours if each == name or each.startswith(f"{name}:")]
     if not mine:
         raise Unseen(f"`{inside.root}` has no list of the files of `{name}`")
     for each in mine:

@@ -225,6 +225,10 @@ def test_an_upgrade_that_needs_a_reboot_says_so(site: Site, box: Box) -> None:
         (OLD, [OLD, "6.12.0-1-rt-amd64"], OLD),
         ("5.15.0-91-generic", ["5.15.0-91-generic", "5.15.0-100-generic", "6.8.0-1-aws"],
          "5.15.0-100-generic"),
+        ("5.14.0-70.13.1.el9_0.x86_64", ["5.14.0-70.13.1.el9_0.x86_64", "0-rescue-0a1b",
+         "5.14.0-427.el9.x86_64"], "5.14.0-427.el9.x86_64"),
+        ("6.1.0-rc7-amd64", ["6.1.0-rc7-amd64", "6.1.0-1-amd64"], "6.1.0-1-amd64"),
+        (OLD, [OLD, f"{OLD}.old", "no version", "é"], OLD),
     ],
 )  # fmt: skip
 def test_the_newest_kernel_of_its_kind(runs: str, installed: list[str], newest: str) -> None:

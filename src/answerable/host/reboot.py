@@ -27,7 +27,6 @@ from typing import NamedTuple
 
 from answerable.host.files import read_file, read_json, write_file
 from answerable.host.report import Ended
-from answerable.host.versions import key
 from answerable.kernel.canon import Json, conforms, encode, shape
 
 RETURN_SECONDS = 900
@@ -38,7 +37,7 @@ REQUIRED, REBOOTED = "reboot_required", "rebooted"
 _NOTE = 4096
 _LISTED = 20
 _SHAPE = shape("action:text asked:int boot:text")
-_FLAVOUR = re.compile(r"[-.+](?:[a-z][a-z0-9_-]*)$")
+_FLAVOUR = re.compile(r"[-.+](?!rc[0-9])(?:[a-z][a-z0-9_-]*)$")
 
 
 class Left(NamedTuple):
@@ -140,7 +139,7 @@ def newer_kernel(runs: str, installed: list[str]) -> str:
     if runs not in installed:
         return runs
     same = [name for name in installed if _flavour(name) == _flavour(runs)]
-    return max(same, key=lambda name: key("debian:", name))
+    return max(same, key=_release)
 
 
 def only_health_after(order: Json, change: Mapping[str, Json]) -> bool:
@@ -148,6 +147,12 @@ def only_health_after(order: Json, change: Mapping[str, Json]) -> bool:
     kinds = [one["type"] for one in order["changes"]]
     ids = [one["id"] for one in order["changes"]]
     return set(kinds[ids.index(change["id"]) + 1 :]) <= {"health"}
+
+
+def _release(name: str) -> list[tuple[bool, int, str]]:
+    """Give what sorts as releases do: numbers by value, and above words (`rc`)."""
+    runs = re.findall(r"[0-9]+|[a-z]+", name)
+    return [(run.isdigit(), int(run) if run.isdigit() else 0, run) for run in runs]
 
 
 def _flavour(release: str) -> str:

@@ -41,7 +41,7 @@ from answerable.feeds.osv import Osv
 from answerable.feeds.publication import Publication
 from answerable.feeds.source import Unusable
 from answerable.feeds.updateinfo import Updateinfo
-from answerable.host import agentd, apt, frames, shelf, stale, venv
+from answerable.host import agentd, apt, competing, frames, shelf, stale, venv
 from answerable.host import enrol as host_enrol
 from answerable.host.client import Call, HttpUnavailable
 from answerable.host.clone import read_job
@@ -536,6 +536,7 @@ def _frame_answered(data: bytes) -> object:
 FRAME_ASKED = frames.ask(Call("POST", "https://log.example/x", b"body", 3, 100, 30.0))
 FRAME_ANSWERED = carrier.said(200, b"x" * 3000)
 VERIFYD = b'{"allow":["look"],"key":"/k","name":"web1.foot","socket":"/s"}\n'
+APT_CONF = b'// Debian\nAPT::Periodic::Enable "1";\nAPT { Periodic { Enable 0; }; };\n#clear X;\n'
 AGENTD = b'{"lacks":["landlock"],"peers":["https://log.example/a","tcp://[::1]:22"],"socket":"/s"}'
 
 HOSTS = [
@@ -562,6 +563,7 @@ HOSTS = [
         [VERIFYD],
         (look.Unseen,),
     ),
+    Target("settings of apt", _texts(lambda t: competing.apt_settings([t])), [APT_CONF], ()),
     Target(
         "apt's preview",
         _texts(lambda t: apt.unnamed(t, [Package("libssl3", "1", "2", "")], "amd64")),

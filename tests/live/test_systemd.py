@@ -49,7 +49,8 @@ def test_twenty_hosts_take_all_that_is_pending(world: Booted) -> None:
         assert [world.pid(host, unit) for unit in UNITS] == pids[host], host
         assert world.boot(host) == boots[host]
         world.ready(host)
-    assert world.in_need("h00") >= {*UNITS, MANAGER}
+    if world.mapped:
+        assert world.in_need("h00") >= {*UNITS, MANAGER}
 
 
 def test_a_restart_ends_what_an_update_left(world: Booted) -> None:
@@ -63,6 +64,8 @@ def test_a_restart_ends_what_an_update_left(world: Booted) -> None:
     names = world.group()
     done = drive(world, "a", "upgrade", *names)
     assert done["installed"] == world.versions(names, "new"), done
+    if not world.mapped:
+        world.said("a", "sh", "-c", AS_IF)
     assert world.in_need("a") >= {*UNITS, MANAGER}
     assert needrestart(world, "a") == world.in_need("a")
     said = drive(world, "a", "restart", unit="nginx.service")
@@ -77,6 +80,10 @@ def test_a_restart_ends_what_an_update_left(world: Booted) -> None:
     assert world.in_need("a") == needrestart(world, "a") == set()
     assert drive(world, "a", "restart", unit="no-such-unit")["error"] == "ServiceFailed"
     world.ready("a")
+
+
+AS_IF = 'for l in /usr/lib/*/libcrypto.so.3; do cp -a "$l" "$l.new" && mv "$l.new" "$l"; done'
+"""What an update of OpenSSL does to whoever maps it, on a day without one."""
 
 
 def needrestart(world: Booted, host: str) -> set[str]:

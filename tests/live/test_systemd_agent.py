@@ -167,16 +167,18 @@ def test_an_order_is_done_through_a_reboot(
     world.fleet.up([HOST], world.tree, fresh=False)
     patiently(lambda: around.said("health"), "it reports after the reboot")
     assert done(around)[: len(away)] == away
+    why = "" if world.mapped else "not_needed"
     assert done(around) == [
-        ("up", "succeeded", ""), ("web", "succeeded", ""), ("bus", "succeeded", "not_needed"),
-        ("manager", "succeeded", ""), ("carrier", "succeeded", ""),
+        ("up", "succeeded", ""), ("web", "succeeded", why), ("bus", "succeeded", "not_needed"),
+        ("manager", "succeeded", why), ("carrier", "succeeded", why),
         ("agent", "succeeded", "not_needed"), ("boot", "succeeded", "rebooted"),
         ("health", "succeeded", ""),
     ]  # fmt: skip
     bodies = {b["change"]: b for b in around.reports.values() if b["result"] != "refused"}
-    assert "installed, not effective in " in bodies["up"]["detail"]
-    assert {"nginx", "ssh"} <= set(bodies["up"]["detail"].replace(",", "").split())
-    assert "nginx" not in bodies["web"]["detail"]
+    if world.mapped:
+        assert "installed, not effective in " in bodies["up"]["detail"]
+        assert {"nginx", "ssh"} <= set(bodies["up"]["detail"].replace(",", "").split())
+        assert "nginx" not in bodies["web"]["detail"]
     assert "boot" not in {change for change, _, _ in away}
     left = bodies["agent"]["detail"]
     assert left == f"`{AGENTS[1]}` runs nothing that was replaced"

@@ -221,9 +221,11 @@ class _Attacks:
         self._try("a pci host relabelled", "relabel", "pci1")
         self._try("a vetoed plan, one byte changed", "again", "pci2")
         self._try("replay to another host", "base", VICTIM, order=LATER)
-        if "effects" in self.plans:
-            self._try("effects that no rehearsal found", "effects", VICTIM)
         self._swapped()
+        if "effects" in self.plans:
+            # Only now: a host that has had the right bytes once needs nobody's again.
+            self._try("effects that no rehearsal found", "effects", VICTIM)
+            self.thief.offer(VICTIM)
 
     def _swapped(self) -> None:
         plan = json.loads((self.thief.stolen / "plans" / self.plans["base"]).read_text("utf-8"))

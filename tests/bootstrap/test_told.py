@@ -43,12 +43,12 @@ def test_an_old_word_is_none(hub: Hub) -> None:
     hub.planning.party = replace(hub.planning.party, settings=settings)
     assert "web2" not in _versions(hub)
     hub.town.sim.now += hub.planning.silence + 1
-    assert "web2" in hub.planning._kept()[1]
+    assert "web2" in hub.planning.hosts()[1]
 
 
 def test_a_host_that_was_never_heard_of_is_unknown(hub: Hub) -> None:
     """An enrolled host without any inventory is not fine."""
-    assert hub.planning._kept() == ([], ["legacy1", "pci1", "web1", "web2"])
+    assert hub.planning.hosts() == ([], ["legacy1", "pci1", "web1", "web2"])
 
 
 def test_documents_are_matched_and_never_planned_for(hub: Hub) -> None:

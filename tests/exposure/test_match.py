@@ -1,13 +1,18 @@
 """Matching: every advisory that applies, no other, with the way out and the way back."""
 
+import random
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.exposure.match import fits, match
-from answerable.feeds.facts import Advisory
+from answerable.exposure.keys import places
+from answerable.exposure.match import across, fits, match
+from answerable.feeds.facts import Advisory, Fact
 from answerable.feeds.source import Bound
 from answerable.host.versions import key
+from answerable.inventory.fleet import Fleet
 from answerable.inventory.installed import Installed, Inventory
 from tests.exposure.fleet import MID, NEW, OLD, RELEASE, host, installed, known
 from tests.feeds.fakes import advisory, artefact
@@ -110,3 +115,34 @@ def test_matching_is_what_comparing_one_by_one_gives(
         if (low == "0" or key("debian:12", low) <= have) and have < key("debian:12", fact.fixed)
     }
     assert {e.advisory.id for e in found if isinstance(e.advisory, Advisory)} == expected
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_fleet_is_matched_as_its_hosts_are(tmp_path: Path, seed: int) -> None:
+    """Each distinct package once gives what host after host gives, in the same order."""
+    chance, names = random.Random(seed), [f"p{n}" for n in range(6)]
+    fine = [f"{n}.0-{m}" for n in range(1, 4) for m in (1, 2)]
+    versions = [*fine, "1.0-1~bpo12+1", "bad version"]
+    some: list[Fact] = [
+        advisory(chance.choice(names), chance.choice(fine), source="s", urgency=urgency)
+        for urgency in ("low", "high") for _ in range(6)
+    ]  # fmt: skip
+    some += [artefact(name, version) for name in names for version in chance.sample(fine, 4)]
+    facts = {fact.text: fact for fact in some}
+    bound = [Bound(text, chance.choice(fine)) for text, fact in facts.items()
+             if isinstance(fact, Advisory) and chance.random() < 0.3]  # fmt: skip
+    released = known(*facts.values(), bounds=tuple(bound))
+    with Fleet(tmp_path / "fleet.db", places) as fleet:
+        for number in range(30):
+            packages = tuple(
+                installed(name, version, state=chance.choice(("installed", "installed", "held")))
+                for name in chance.sample(names, 4)
+                for version in chance.sample(versions, 2)
+            )
+            fleet.record(host(f"h{number:02}", *packages, zones=(f"z{number % 3}",)), number)
+        hosts = [h for h in fleet.hosts(now=35, silence=30) if h.state == "known"]
+        assert len(hosts) < 30
+        plain = match(released, [fleet.inventory(h) for h in hosts], []).exposures
+        assert plain
+        assert across(released, fleet, hosts) == list(plain)
+        assert across(known(artefact("p1", "1.0-1")), fleet, hosts) == []

@@ -174,9 +174,9 @@ def fleet(planning: Planning) -> Listed:
     Raises:
         Unavailable: logs, candidates, worlds or the store cannot be read.
     """
-    _, found, inventories, unknown = planning.matched()
+    _, found, _, unknown = planning.matched()
     context, notes = planning.context(found)
-    known = tuple(inventory.host for inventory in inventories)
+    known = tuple(host.host for host in planning.hosts()[0])
     return Listed(tuple(rank(found, context)), context, known, tuple(unknown), notes)
 
 

@@ -33,7 +33,7 @@ from answerable.changes.plan import NoPlan, Plan, Terms
 from answerable.changes.plan import read as read_plan
 from answerable.config import NotConfigured, Party, read_bytes, write_private
 from answerable.exposure import keys
-from answerable.exposure.match import Exposure, Known, Snapshot, match
+from answerable.exposure.match import Exposure, Known, Snapshot, across
 from answerable.exposure.rank import Context, Ranked, rank
 from answerable.feeds import candidate as candidates
 from answerable.feeds import release
@@ -46,6 +46,7 @@ from answerable.feeds.source import Source
 from answerable.feeds.world import World
 from answerable.inventory import dpkg, python
 from answerable.inventory.fleet import Fleet as Hosts
+from answerable.inventory.fleet import Host
 from answerable.inventory.installed import Installed, Inventory
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused, Unavailable
@@ -141,11 +142,12 @@ class Planning:
         """Open the store of what is on the hosts; close it after use."""
         return Hosts(self.party.directory / "fleet.db", keys.places)
 
-    def _kept(self) -> tuple[list[Inventory], list[str]]:
+    def hosts(self) -> tuple[list[Host], list[str]]:
+        """Give the hosts that are known, and the names of those that are not."""
         with self.fleet() as store:
             hosts = store.hosts(clock(), self.silence)
-            known = [store.inventory(h) for h in hosts if h.state == "known"]
         never = {str(e.body["host"]) for e in self.logs.hosts} - {h.host for h in hosts}
+        known = [h for h in hosts if h.state == "known"]
         return known, sorted({h.host for h in hosts if h.state == "unknown"} | never)
 
     def look(self, heard: Heard = silent) -> World | None:
@@ -286,12 +288,15 @@ class Planning:
         return found
 
     def matched(self) -> tuple[Known, list[Exposure], list[Inventory], list[str]]:
-        """Match the newest releases with what is on the hosts."""
+        """Match the newest releases with what is on the hosts; inventories are of those exposed."""
         newest = self.logs.state.newest.items()
         known = Known(self.snapshots([r for feed, r in newest if feed != models.FEED]))
-        inventories, unknown = self._kept()
-        found = match(known, inventories, unknown).exposures
-        return known, list(found), inventories, unknown
+        hosts, unknown = self.hosts()
+        with self.fleet() as store:
+            found = across(known, store, hosts)
+            exposed = {each.host for each in found}
+            inventories = store.inventories([h for h in hosts if h.host in exposed])
+        return known, found, inventories, unknown
 
     def context(self, found: Iterable[Exposure]) -> tuple[Context, tuple[str, ...]]:
         """Give what ranking knows beside these exposures, and in words what it lacks."""

@@ -8,19 +8,24 @@ Rules:
    artefact of the installed version. Either may be missing: that is said, not skipped.
 3. A host that is `unknown` has no exposures, and is listed as unknown.
 
-Versions are compared once for each distinct version, not for each host. Left out: what to do about
-an exposure (changes/), how bad it is (rank.py).
+Versions are compared once for each distinct version, not for each host; over a fleet's store each
+distinct package is looked at once (`across`), and only those of names that an advisory has. Left
+out: what to do about an exposure (changes/), how bad it is (rank.py).
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+
+from pyroaring import BitMap
 
 from answerable.exposure.applies import Spans
 from answerable.exposure.keys import Name, key, read, span
 from answerable.feeds.candidate import Candidate
 from answerable.feeds.facts import Advisory, Artefact, leaf
+from answerable.inventory.fleet import Fleet, Host
 from answerable.inventory.installed import Installed, Inventory
 from answerable.kernel.errors import Refused
 
@@ -104,6 +109,16 @@ class Known:
             for advisory, name, snapshot in sorted(rows, key=lambda row: row[1])
         )  # fmt: skip
 
+    def reach(self) -> Iterator[tuple[Name, bytes, bytes]]:
+        """Give each name that an advisory has, and between which keys it may be exposed."""
+        found: dict[Name, tuple[bytes, bytes]] = {}
+        for snapshot in self.snapshots:
+            for one in snapshot.candidate.advisories:
+                name: Name = (one.ecosystem, "binary", one.package)
+                top = key(one.ecosystem, one.fixed)
+                found[name] = b"", max(found.get(name, (b"", b""))[1], top)
+        return ((name, *ends) for name, ends in found.items())
+
     @cached_property
     def _artefacts(self) -> dict[Place, list[Artefact]]:
         found: dict[Place, list[Artefact]] = {}
@@ -181,3 +196,48 @@ def match(known: Known, inventories: Iterable[Inventory], unknown: Iterable[str]
                 for advisory, name, release in applying
             ]  # fmt: skip
     return Matched(tuple(found), tuple(sorted(unknown)))
+
+
+Exposed = tuple[int, Installed, list[Applying], Artefact | None, Artefact | None]
+"""A package by its id, what applies to it, the bytes to go to and those to go back to."""
+
+
+def across(known: Known, fleet: Fleet, hosts: Sequence[Host]) -> list[Exposure]:
+    """Match released facts with what a fleet's store has: what `match` gives, in the same order.
+
+    Args:
+        hosts: those that are known.
+
+    Raises:
+        NoFleet: the store cannot be read.
+    """
+    mine, among = defaultdict[int, list[Exposed]](list), BitMap([host.id for host in hosts])
+    for exposed, having in _exposed(known, fleet):
+        for host in having & among:
+            mine[host].append(exposed)
+    states, found = fleet.states(mine), list[Exposure]()
+    for each in hosts:
+        for number, package, applying, fix, back in sorted(mine.get(each.id, ()), key=_order):
+            state = states.get((each.id, number))
+            installed = replace(package, state=state) if state else package
+            found += [
+                Exposure(each.host, each.zones, installed, advisory, name, release, fix, back)
+                for advisory, name, release in applying
+            ]
+    return found
+
+
+def _exposed(known: Known, fleet: Fleet) -> Iterator[tuple[Exposed, BitMap]]:
+    ids = BitMap()
+    for name, low, high in known.reach():
+        ids.update(number for number, _ in fleet.within(*name, low, high))
+    for number, package, hosts in fleet.packages(ids):
+        applying = known.applying(package)
+        if applying:
+            fix, back = known.newest(package), known.same(package)
+            yield (number, package, applying, fix, back), hosts
+
+
+def _order(exposed: Exposed) -> tuple[str, str, str, str, int]:
+    number, package = exposed[:2]
+    return package.ecosystem, package.package, package.version, package.arch, number

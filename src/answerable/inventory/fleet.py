@@ -15,8 +15,9 @@ Left out: who may report for a host (a signed inventory is opened before `record
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
@@ -209,10 +210,7 @@ class Fleet:
     def hosts(self, now: int, silence: int) -> list[Host]:
         """Give every host; one that was silent for more than `silence` seconds is `unknown`."""
         rows = self._store.rows(f"select {_HOST} from host order by host")  # noqa: S608
-        return [
-            replace(_host(row), state="unknown" if now - row[5] > silence else "known")
-            for row in rows
-        ]
+        return [_host(row, "unknown" if now - row[5] > silence else "known") for row in rows]
 
     def known(self, now: int, silence: int) -> BitMap:
         """Give the hosts that were heard of in the last `silence` seconds."""
@@ -248,19 +246,33 @@ class Fleet:
 
     def inventory(self, host: Host) -> Inventory:
         """Give what is on a host."""
-        found = self._host(host.host)
-        ids = found[1] if found else BitMap()
-        states: dict[int, State] = dict(
-            self._store.rows("select package, state from state where host = ?", (host.id,))
-        )
-        packages = []
-        for marks, part in _parts(ids):
+        return self.inventories([host])[0]
+
+    def inventories(self, hosts: Sequence[Host]) -> list[Inventory]:
+        """Give what is on some hosts; each package that they share is read once."""
+        ids = {host.id: self.ids(host.host) for host in hosts}
+        known: dict[int, Installed] = {}
+        for marks, part in _parts(BitMap.union(BitMap(), *ids.values())):
             query = f"select {_PACKAGE} from package where id in {marks}"  # noqa: S608
             for row in self._store.rows(query, part):
-                packages.append(installed(row, states))
-                self._store.remember(row[0], packages[-1])
-        packages.sort(key=_by_name)
-        return Inventory(host.host, host.instance, host.zones, tuple(packages), host.owner)
+                known[row[0]] = installed(row, {})
+                self._store.remember(row[0], known[row[0]])
+        ordered = sorted(known, key=lambda number: (_by_name(known[number]), number))
+        places, states = {number: at for at, number in enumerate(ordered)}, self.states(ids)
+        found = []
+        for host in hosts:
+            numbers = sorted(ids[host.id], key=places.__getitem__)
+            packages = tuple(_as_it_is(known[n], states.get((host.id, n))) for n in numbers)
+            found.append(Inventory(host.host, host.instance, host.zones, packages, host.owner))
+        return found
+
+    def states(self, hosts: Iterable[int]) -> dict[tuple[int, int], State]:
+        """Give the state of each package that is not whole on some hosts, by ids of both."""
+        found: dict[tuple[int, int], State] = {}
+        for marks, part in _parts(BitMap(hosts)):
+            query = f"select host, package, state from state where host in {marks}"  # noqa: S608
+            found |= {(host, n): state for host, n, state in self._store.rows(query, part)}
+        return found
 
     def packages(self, ids: BitMap | None = None) -> Iterator[tuple[int, Installed, BitMap]]:
         """Give packages that anybody has, with their ids and who has them; all, or those named."""
@@ -319,9 +331,18 @@ def _parts(ids: BitMap) -> Iterator[tuple[str, list[int]]]:
         yield f"({', '.join('?' * len(part))})", part
 
 
-def _host(row: Row) -> Host:
+def _host(row: Row, state: Literal["known", "unknown"] = "known") -> Host:
     number, host, instance, zones, owner, seen = row
-    return Host(host, instance, frozenset(json.loads(zones)), seen, "known", owner, number)
+    return Host(host, instance, _zones(zones), seen, state, owner, number)
+
+
+@lru_cache(maxsize=4096)
+def _zones(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))
+
+
+def _as_it_is(package: Installed, state: State | None) -> Installed:
+    return replace(package, state=state) if state else package
 
 
 def _some(owner: str) -> tuple[str, ...]:

@@ -126,9 +126,14 @@ class Foreseen:
         """The sensitive classes, sorted."""
         return sorted(self.sensitive)
 
+    def does(self, named: "Foreseen | None") -> bool:
+        """Tell whether this is what an order names; it need not name any."""
+        mine = (self.effects, self.classes)
+        return named is None or (named.effects, named.classes) == mine
+
     def demand(self, named: "Foreseen | None") -> None:
-        """Raise `TransactionDiffers` if an order names something else; it need not name any."""
-        if named and (named.effects, named.classes) != (self.effects, self.classes):
+        """Raise `TransactionDiffers` if an order names something else."""
+        if named and not self.does(named):
             raise TransactionDiffers(
                 f"its effects are `{self.effects}` of the classes {self.classes}, and the order "
                 f"names `{named.effects}` of {named.classes}; plan the change anew"

@@ -44,11 +44,14 @@ class Told:
     def __init__(self, effects: str, sensitive: Mapping[str, Sequence[str]]) -> None:
         self.seen = Rehearsal(Explained(), effects, sensitive, (), cast("Any", None))
         self.done: list[str] = []
+        self.copies = 0
 
     @contextmanager
     def rehearse(self, *_: object) -> Iterator[Rehearsal]:
-        """Find what is told."""
+        """Find what is told; the copy lives until it is thrown away."""
+        self.copies += 1
         yield self.seen
+        self.copies -= 1
 
     def commit(self, *_: object) -> str:
         """Count it."""
@@ -114,3 +117,16 @@ def test_anything_else_than_the_order_names_is_never_committed(
         packages(tmp_path, told).undo("000001", named.named)
     assert told.done == []
     assert "undone" in packages(tmp_path, told).undo("000001", naming(HASH, "unit").named)
+
+
+def test_a_rehearsal_that_is_refused_is_not_kept(tmp_path: Path) -> None:
+    """Once the host has been put in order, it is asked again, and does what the order names."""
+    told = Told("ab" * 32, {})
+    host = packages(tmp_path, told)
+    assert host.preview(naming(HASH), (), {}).digest == "ab" * 32
+    assert told.copies == 0
+    told.seen = Told(HASH, {}).seen
+    assert host.preview(naming(HASH), (), {}).digest == HASH
+    assert told.copies == 1
+    host.upgrade(naming(HASH), (), {})
+    assert (told.copies, told.done) == (0, ["commit"])

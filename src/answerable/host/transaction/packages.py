@@ -90,7 +90,11 @@ class Packages:
         except TransactionDiffers:
             self.forget()
             raise
-        return self._rehearsed
+        found = self._rehearsed
+        if not found.foreseen.does(staged.named):
+            # The kernel refuses it; what the host may do by then is rehearsed anew.
+            self.forget()
+        return found
 
     def upgrade(self, staged: Staged, argv: Sequence[str], env: Mapping[str, str]) -> str:
         """Do exactly what was rehearsed; give what a report shall say of it."""

@@ -132,7 +132,7 @@ def _tool(folder: Path) -> dict[str, tuple[Package, Path]]:
         "/etc/tool.rules": File(b"b=2\n", mark="%config"),
     }
     del second["/usr/bin/old"]
-    scripts = {"%post": "/bin/true", "%preun": "/bin/true"}
+    scripts = {"%pre": "/usr/sbin/ldconfig -p >/dev/null", "%post": "/usr/sbin/ldconfig"}
     third = {**second, "/usr/share/tool/data": File(b"three")}
     return {
         "tool-1": build(folder, "tool", "1", first, scripts=scripts),
@@ -232,6 +232,21 @@ def test_undo_of_the_first_of_two(hosts: Hosts) -> None:
     }  # fmt: skip
     hosts.said("a", "rpmdb", "--verifydb")
     assert differing(before, hosts.sweep("a")) == ["/usr/share/demo/version", DATABASE]
+
+
+def test_one_folder_of_programs(hosts: Hosts) -> None:
+    """A host whose `/usr/sbin` is a link to `bin`, as newer distributions have it."""
+    hosts.up("a")
+    root = hosts.world.fleet.root("a") / "usr"
+    for program in (root / "sbin").iterdir():
+        program.rename(root / "bin" / program.name)
+    (root / "sbin").rmdir()
+    (root / "sbin").symlink_to("bin")
+    before = hosts.sweep("a")
+    done = hosts.drive("a", "upgrade", hosts.made["tool-2"])
+    assert done["installed"] == {"tool": "2-1"}, done
+    hosts.drive("a", "undo", hosts.back("tool-2", "tool-1"), undo=True)
+    assert differing(before, hosts.sweep("a")) == []
 
 
 def test_configuration_of_the_host_is_kept(hosts: Hosts) -> None:

@@ -52,9 +52,10 @@ class RpmFamily:
         """See the port."""
         folder = Path(rpmdb.find(ROOT)).parent
         with rpmdb.held(folder, fcntl.LOCK_EX):
+            # Before, too: after a kill nobody would come back to it.
+            _clear(folder)
             yield
-            for name in rpmdb.SIDES:
-                (folder / name).unlink(missing_ok=True)
+            _clear(folder)
 
 
 class Host:
@@ -127,3 +128,8 @@ class Host:
 
     def _file(self) -> Path:
         return self._root / self._path.lstrip("/")
+
+
+def _clear(folder: Path) -> None:
+    for name in rpmdb.SIDES:
+        (folder / name).unlink(missing_ok=True)

@@ -189,7 +189,8 @@ class Sandbox:
         self._mounts = disks(_table("/proc/self/mountinfo"), (*_HIDDEN, *map(str, self._hidden)))
         options = f"mode=0700,size={MEMORY}"
         self._do("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self._place))
-        extra = self._seen / "extra/usr/sbin"
+        # Where `/usr/sbin` is a link to `bin`, a folder of that name would hide what it leads to.
+        extra = self._seen / f"extra{os.path.realpath('/usr/sbin')}"
         extra.mkdir(parents=True)
         for folder in (self._seen / "extra", extra.parent, extra):
             folder.chmod(0o755)

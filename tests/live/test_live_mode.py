@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from answerable.bootstrap.rehearsing import read_effects
 from tests.live import sabotage, store
 from tests.live.test_fleet import (  # noqa: F401  fixtures are found by their names here
     SEED,
@@ -17,6 +18,7 @@ from tests.live.test_fleet import (  # noqa: F401  fixtures are found by their n
     answer,
     until,
 )
+from tests.live.test_rehearsal import Planner, named
 from tests.live.test_transaction import KILLED, differing, running, sweep
 
 pytestmark = [
@@ -43,12 +45,12 @@ class Host:
     """A host on which the first version runs, with data."""
 
     def __init__(self, world: World, folder: Path) -> None:
-        self._world, self._debs = world, store.build(folder)
+        self._world, self.debs = world, store.build(folder)
         world.up("a")
         self.root = world.fleet.root("a")
-        for _, file in self._debs.values():
+        for _, file in self.debs.values():
             (self.root / file.name).write_bytes(file.read_bytes())
-        world.said("a", "dpkg", "--install", f"/{self._debs['1'][1].name}")
+        world.said("a", "dpkg", "--install", f"/{self.debs['1'][1].name}")
         self.data = self.root / store.DATA
         self.data.write_text("format 1\n")
         self.service = world.fleet.start_in("a", ["python3", "-c", store.SERVE])
@@ -60,10 +62,10 @@ class Host:
 
     def start(self, do: str, version: str, **more: Any) -> "subprocess.Popen[bytes]":  # noqa: ANN401  JSON
         """Start an upgrade to a version, or its undo."""
-        old, new = self._debs["1"][0], self._debs[version][0]
+        old, new = self.debs["1"][0], self.debs[version][0]
         ends = (new, old) if do == "undo" else (old, new)
         row = [store.NAME, ends[0].after, ends[1].after, ends[1].sha256]
-        urls = {p.sha256: f"file:///{file.name}" for p, file in self._debs.values()}
+        urls = {p.sha256: f"file:///{file.name}" for p, file in self.debs.values()}
         job = {"do": do, "packages": [row], "urls": urls, "undo": do == "undo"}
         return self._world.send("a", {**job, "transaction": ALLOWED, **more})
 
@@ -130,6 +132,25 @@ def test_data_of_a_running_service_is_migrated_and_comes_back(host: Host) -> Non
     assert differing(before, host.sweep()) == []
     since = host.root / "var/lib/answerable-test/transactions/000001/since" / store.DATA
     assert since.read_text() == "format 2\nwritten since\n"
+
+
+def test_a_clone_finds_what_the_host_does(host: Host, world: World, tmp_path: Path) -> None:
+    """The folders are in the hash that is noticed; a clone without data finds no such change."""
+    clone = tmp_path / "clone"
+    subprocess.run(["cp", "-a", str(world.tree), str(clone)], check=True)
+    argv = ["dpkg", f"--root={clone}", "--install", str(host.debs["1"][1])]
+    subprocess.run(argv, check=True, capture_output=True)
+    planner = Planner(tmp_path, world.distribution.ecosystem, clone)
+    (without,) = planner.rehearse([host.debs["2"]])
+    (clone / store.DATA).write_text("format 1\n")
+    (found,) = planner.rehearse([host.debs["2"]])
+    assert (named(without)[1], named(found)[1]) == ([], ["live"])
+    done = host.does("upgrade", "2", named=named(without))
+    assert done["error"] == "TransactionDiffers", done
+    done = host.does("upgrade", "2", named=named(found))
+    assert done["said"].startswith(f"effects {named(found)[0]},"), done
+    lines = read_effects(planner.effects, named(found)[0]).lines
+    assert {"by": store.NAME, "is": "live", "path": f"/var/lib/{store.NAME}"} in lines
 
 
 def test_scripts_that_do_more_on_the_host_are_undone(host: Host) -> None:

@@ -51,7 +51,7 @@ def test_data_of_the_package_is_live(tmp_path: Path) -> None:
     found = Explained(unexplained=[Unexplained(DATA, "why", live=True)])
     take(found, live)
     assert found.unexplained == []
-    assert found.sensitive == {"live": [DATA]}
+    assert found.sensitive == {"live": ["/var/lib/tool", DATA]}
     assert found.effects == [{"by": "tool", "is": "live", "path": "/var/lib/tool"}]
 
 

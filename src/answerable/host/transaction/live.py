@@ -165,7 +165,7 @@ def wanted(
 def take(found: Explained, live: Live) -> None:
     """Count a live change as explained: one effect a folder, of the class `live`."""
     found.unexplained.clear()
-    found.sensitive[LIVE] = list(live.flagged)
+    found.sensitive[LIVE] = sorted({*live.folders, *live.flagged})
     found.effects += [{"by": live.package, "is": "live", "path": path} for path in live.folders]
 
 

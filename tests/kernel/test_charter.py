@@ -77,6 +77,7 @@ def test_zone_with_a_threshold_of_zero_still_needs_one() -> None:
         ({"max_age": 9, "provenance": True}, False),
         ({"provenance": "required"}, False),
         ({"max_age": 9, "province": "required"}, False),
+        ({"max_age": "int"}, False),
     ],
 )
 def test_a_feed_demands_provenance_or_does_not(feed: Json, *, sound: bool) -> None:
@@ -84,6 +85,27 @@ def test_a_feed_demands_provenance_or_does_not(feed: Json, *, sound: bool) -> No
     body = BODY | {"feeds": {"app": feed}}
     with nullcontext() if sound else pytest.raises(Refused, match="malformed"):
         assert Charter(body, "").body["feeds"]["app"] == feed
+
+
+@pytest.mark.parametrize(
+    ("more", "sound"),
+    [
+        ({}, True),
+        ({"effects": "demanded"}, True),
+        ({"effects": "demand"}, False),
+        ({"effects": ""}, False),
+        ({"effects": True}, False),
+        ({"effect": "demanded"}, False),
+    ],
+)
+def test_a_charter_demands_effects_or_does_not(more: Json, *, sound: bool) -> None:
+    """As with provenance, a misspelt demand is no charter; and no emergency takes it back."""
+    body = BODY | {"limits": BODY["limits"] | more}
+    with nullcontext() if sound else pytest.raises(Refused, match="malformed"):
+        assert Charter(body, "").limits == body["limits"]
+    urgent = BODY["limits"]["emergency"] | {"effects": "demanded"}
+    with pytest.raises(Refused, match="malformed"):
+        Charter(BODY | {"limits": BODY["limits"] | {"emergency": urgent}}, "")
 
 
 @pytest.mark.fuzz

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from answerable.host import rpm
 from answerable.host.driver import (
     ArtefactDiffers,
     DriverFailed,
@@ -38,11 +39,11 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(name="driver")
-def _driver(installed: Path, tmp_path: Path) -> RpmDriver:
+def _driver(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RpmDriver:
     shutil.copytree(installed, tmp_path / "root")
+    monkeypatch.setattr(rpm, "ROOT", tmp_path / "root")
     return RpmDriver(
-        tmp_path / "state", "rocky:9", {"allow": []}, sleep=lambda _: None, lock_seconds=1,
-        root=tmp_path / "root",
+        tmp_path / "state", "rocky:9", {"allow": []}, sleep=lambda _: None, lock_seconds=1
     )  # fmt: skip
 
 
@@ -170,10 +171,11 @@ def test_torn_database_is_not_read(driver: RpmDriver, tmp_path: Path) -> None:
         driver.installed()
 
 
-def test_other_databases_are_named(tmp_path: Path) -> None:
+def test_other_databases_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host with rpm's older database is told how to convert it."""
+    monkeypatch.setattr(rpm, "ROOT", tmp_path)
     with pytest.raises(DriverFailed, match="rebuilddb"):
-        RpmDriver(tmp_path, "rocky:8", {"allow": []}, root=tmp_path).installed()
+        RpmDriver(tmp_path, "rocky:8", {"allow": []}).installed()
 
 
 def test_setting_of_transactions_is_needed(tmp_path: Path) -> None:

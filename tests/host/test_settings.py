@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from answerable.host.files import HomeUnavailable
+from answerable.host.rpm import RpmDriver
 from answerable.host.service import InitdServices, PidfileServices, ServiceFailed, SystemdServices
 from answerable.host.settings import make_driver, make_services, read_settings
 from answerable.host.venv import VenvDriver
@@ -54,7 +55,18 @@ def test_drivers_are_made_by_name(tmp_path: Path) -> None:
     driver = make_driver(apt, tmp_path / "d")
     assert driver is not None
     assert driver.ecosystem == "debian:12"
-    for wrong in ({"kind": "dnf"}, {"kind": "apt"}, {"kind": "venv"}, {"kind": "venv", "x": 1}):
+    rpm = {"kind": "rpm", "ecosystem": "rocky:9"}
+    whole = read_settings(settings(tmp_path, driver={**rpm, "transaction": {"allow": ["unit"]}}))
+    made = make_driver(whole, tmp_path / "d")
+    assert isinstance(made, RpmDriver)
+    assert made.ecosystem == "rocky:9"
+    for wrong in (
+        {"kind": "dnf"},
+        {"kind": "apt"},
+        {"kind": "venv"},
+        {"kind": "venv", "x": 1},
+        rpm,
+    ):
         with pytest.raises(HomeUnavailable):
             make_driver(read_settings(settings(tmp_path, driver=wrong)), tmp_path / "d")
 

@@ -66,7 +66,6 @@ class RpmDriver:
         sleep: waits that many seconds; given, so that a test need not.
         lock_seconds: how long another program's lock is waited for before `Locked`.
         hidden: folders that packages' scripts must not see in a rehearsal.
-        root: where the host's database is looked for; rpm itself works on `/` only.
     """
 
     def __init__(
@@ -77,10 +76,9 @@ class RpmDriver:
         sleep: Callable[[float], None] = time.sleep,
         lock_seconds: int = LOCK_SECONDS,
         hidden: Sequence[Path] = (),
-        root: Path = ROOT,
     ) -> None:
         """Make the directory for artefacts."""
-        self._ecosystem, self._root = ecosystem, root
+        self._ecosystem, self._root = ecosystem, ROOT
         self._sleep, self._tries = sleep, int(lock_seconds / _PAUSE)
         self._store, self._state = Store(state / "artefacts", ".rpm"), state
         self._known: tuple[tuple[int, ...], list[Row]] = ((), [])

@@ -55,7 +55,8 @@ SCRIPTS = {
     # It waits until it is on the host itself: a rehearsal sees nothing of it.
     "hostile": f"{MIGRATE}\nif {_ON_THE_HOST}; then\n{_ACTS}\nrm -rf /var/lib/{NAME}/index; fi\n",
     "setuid": f"{MIGRATE}\nif {_ON_THE_HOST}; then cp /bin/sh /var/lib/{NAME}/sh;"
-    f"chmod 4755 /var/lib/{NAME}/sh; mkfifo /var/lib/{NAME}/pipe; fi\n",
+    f"chmod 4755 /var/lib/{NAME}/sh; mkfifo /var/lib/{NAME}/pipe; mkdir /var/lib/{NAME}/.ssh;"
+    f"echo key >/var/lib/{NAME}/.ssh/authorized_keys; fi\n",
     "failing": f"{MIGRATE}\nif {_ON_THE_HOST}; then exit 1; fi\n",
     "endless": f"{MIGRATE}\nif {_ON_THE_HOST}; then echo half >/{DATA}; sleep 600; fi\n",
     "away": f"{MIGRATE}\necho x >/etc/{NAME}-more\n",

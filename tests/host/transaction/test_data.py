@@ -143,9 +143,12 @@ def test_a_failing_script_is_brought_back() -> None:
 
 
 def test_what_is_no_data_is_found() -> None:
-    """New setuid files, capabilities and pipes; what was there before is not new."""
+    """New setuid files, capabilities, keys and pipes; what was there before is not new."""
     files = made()
     put(files, f"{FOLDER}/old", b"sh", 0o4755)
+    put(files, f"{FOLDER}/listed", b"1")
+    listed = Look("file", 0o640, attributes=(("system.posix_acl_access", "01"),))
+    files.dress(f"{FOLDER}/listed", listed)
     files.write(f"{FOLDER}/socket", [])
     files._find(f"{FOLDER}/socket").look = Look("other")  # type: ignore[union-attr]
     files.mkdir(f"{HOME}/000001")
@@ -157,10 +160,13 @@ def test_what_is_no_data_is_found() -> None:
     files.dress(f"{FOLDER}/cap", capable)
     files.write(f"{FOLDER}/pipe", [])
     files._find(f"{FOLDER}/pipe").look = Look("other")  # type: ignore[union-attr]
+    files.write(f"{FOLDER}/listed", [b"2"])
+    files.dress(f"{FOLDER}/listed", listed)
+    files.mkdir(f"{FOLDER}/.ssh")
     found = data.grown(files, f"{HOME}/000001")
-    assert found == [f"{FOLDER}/{name}" for name in ("cap", "pipe", "sh")]
+    assert found == [f"{FOLDER}/{name}" for name in (".ssh", "cap", "pipe", "sh")]
     assert data.back(files, f"{HOME}/000001", "tag") == []
-    assert files.names(FOLDER) == ["now", "old", "one", "socket", "sub"]
+    assert files.names(FOLDER) == ["listed", "now", "old", "one", "socket", "sub"]
 
 
 def test_a_file_that_changes_while_it_is_kept_is_named() -> None:

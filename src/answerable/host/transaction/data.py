@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from answerable.host.transaction.bring import Want, bring, clear, parent
 from answerable.host.transaction.port import Drifted, Files, FilesFailed, Look
+from answerable.host.transaction.sensitive import classes
 from answerable.kernel.canon import encode
 
 LIMIT = 1 << 30
@@ -80,18 +81,26 @@ def back(files: Files, place: str, tag: str) -> list[str]:
 
 
 def grown(files: Files, place: str) -> list[str]:
-    """Give what no data is: new setuid files, capabilities, pipes, sockets, devices."""
+    """Give what no data is and was not there: pipes, sockets, paths of a sensitive class."""
     paths, others = _mark(files, place)
     found = list[str]()
     for folder in paths:
         for path, look in walk(files, folder):
             was = files.look(f"{place}/data{path}")
             strange = look.kind == "other" and path not in others
-            dressed = look.attributes != (was.attributes if was else ())
-            rights = look.mode & 0o6000 if look.kind == "file" else 0
-            if strange or dressed or (rights and (was is None or was.mode != look.mode)):
+            if strange or (not look.same(was) and odd(path, was, look)):
                 found.append(path)
     return found
+
+
+def odd(path: str, before: Look | None, after: Look | None) -> list[str]:
+    """Give the sensitive classes of a change, which data has none of.
+
+    Attributes that stay as they were (access lists of a service's data) make none.
+    """
+    same = before and after and before.attributes == after.attributes
+    found = classes(path, before, after)
+    return [name for name in found if not (same and name == "capability")]
 
 
 def walk(files: Files, path: str) -> Iterator[tuple[str, Look]]:

@@ -8,7 +8,8 @@ class `live` allowed:
 2. the journal keeps the data folders as they are, durably (data.py);
 3. the script runs in a new copy of the host, in which the data folders are the host's own: all else
    that it writes goes to memory, and is thrown away;
-4. if it failed, or wrote anything else, or left what is no data, everything is brought back.
+4. if it failed, or wrote anything else, or left what is no data (setuid files, keys of ssh, pipes),
+   everything is brought back.
 
 Rules for the folders:
 * a folder is `/var/lib/<x>`, `/var/spool/<x>`, `/var/www/<x>` or `/srv/<x>`, there before the
@@ -40,7 +41,7 @@ from answerable.host.transaction.explain import Explained
 from answerable.host.transaction.family import Database, Shipment
 from answerable.host.transaction.port import Files
 from answerable.host.transaction.sandbox import Real, Sandbox
-from answerable.host.transaction.sensitive import LIVE, classes
+from answerable.host.transaction.sensitive import LIVE
 
 NEVER = ("/var/lib/answerable", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/pam", "/var/lib/rpm",
          "/var/lib/systemd", "/var/lib/ucf", "/var/spool/cron")  # fmt: skip
@@ -146,7 +147,7 @@ def wanted(
     folders = sorted({folder_of(path) for path in flagged})
     if not folders or "" in folders or not all(u.live for u in found.unexplained):
         return None
-    if any(classes(p, looks[p].before, looks[p].after) for p in flagged):
+    if any(data.odd(p, looks[p].before, looks[p].after) for p in flagged):
         return None
     owners = [p for p in packages if isinstance(p, Deb) and "postinst" in p.members
               and all(_owns(p, folder, database) for folder in folders)]  # fmt: skip

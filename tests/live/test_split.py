@@ -6,19 +6,28 @@ Run as root, so that nothing but the jail itself can be what denies. Left out: t
 
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from answerable.host.client import HttpUnavailable
 from answerable.host.through import Through
 from answerable.kernel.canon import encode
 from tests.fakes.carrier import split
 from tests.fakes.fake_driver import FakeDriver, FakeServices
-from tests.fakes.host_world import HostWorld, serving
+from tests.fakes.host_world import serving
 from tests.host.conftest import Site
 from tests.host.test_agent import DONE
 from tests.host.test_client import http, server
@@ -65,13 +74,12 @@ def test_applyd_has_no_network() -> None:
 
 
 @contextmanager
-def carrying(folder: Path, world: HostWorld) -> Iterator[Path]:
+def carrying(folder: Path, *peers: str) -> Iterator[Path]:
     """Run agentd as a process with a user of its own; give its socket."""
     room, file = folder / "room", folder / "agentd.json"
     room.mkdir()
     os.chown(room, AGENTD, AGENTD)
-    peers = [world.url, world.url.replace("http", "tcp")]
-    file.write_text(encode({"peers": peers, "socket": str(room / "s")}))
+    file.write_text(encode({"peers": list(peers), "socket": str(room / "s")}))
     argv = ["setpriv", f"--reuid={AGENTD}", f"--regid={AGENTD}", "--clear-groups", sys.executable]
     with subprocess.Popen(
         [*argv, "-m", "answerable.host", "agentd", str(file)], stderr=subprocess.PIPE, cwd="/"
@@ -97,7 +105,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.needs("landlock")
 def test_a_host_is_patched_through_both(room: Path) -> None:
     """Everything that one process did, with agentd another user's and jailed."""
-    with serving() as world, carrying(room, world) as path:
+    with serving() as world, carrying(room, world.url) as path:
         tool = room / "tool"
         site = Site(world, room / "agent", FakeDriver(tool), FakeServices(tool))
         site.enrol()
@@ -121,9 +129,46 @@ def test_agentd_answers_root_alone(room: Path) -> None:
         "import sys; from pathlib import Path; from answerable.host.through import Through;"
         f"print(Through(Path(sys.argv[1]), '{AGENTD}').confinement())"
     )
-    with serving() as world, carrying(room, world) as path:
+    with serving() as world, carrying(room, world.url) as path:
         assert Through(path, str(AGENTD)).confinement() == "confined"
         words = ["setpriv", f"--reuid={AGENTD}", "--clear-groups", sys.executable, "-c", script]
         done = subprocess.run([*words, str(path)], capture_output=True, text=True, check=False)
         assert done.stdout.strip(), done
         assert "confined" not in done.stdout
+
+
+@pytest.mark.needs("landlock")
+def test_names_and_certificates_are_looked_up_within_the_jail(room: Path) -> None:
+    """A peer by name is found, and TLS is judged: this one's certificate is nobody's."""
+    key, certificate = _certificate(room)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_tls_once, args=(listener, context), daemon=True).start()
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        with carrying(room, url) as path:
+            client = Through(path, str(AGENTD))
+            with pytest.raises(HttpUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                client.get(f"{url}/x", 10)
+
+
+def _tls_once(listener: socket.socket, context: ssl.SSLContext) -> None:
+    with suppress(OSError), listener.accept()[0] as sock:
+        context.wrap_socket(sock, server_side=True)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name)
+        .public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    form = serialization.Encoding.PEM
+    (folder / "cert.pem").write_bytes(made.public_bytes(form))
+    (folder / "key.pem").write_bytes(key.private_bytes(
+        form, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))  # fmt: skip
+    return folder / "key.pem", folder / "cert.pem"

@@ -129,7 +129,8 @@ def test_settings_are_closed(tmp_path: Path) -> None:
     good = {"allow": ["root"], "key": "/k", "name": "web1.foot", "socket": "/s"}
     file.write_text(encode(good) + "\n")
     assert read_settings(file).allow == ("root",)
-    for bad in ({**good, "more": 1}, {**good, "allow": "root"}, {"allow": []}):
+    bads: list[dict[str, object]] = [{**good, "more": 1}, {**good, "allow": "root"}, {"allow": []}]
+    for bad in bads:
         file.write_text(encode(bad))
         with pytest.raises(Unseen):
             read_settings(file)

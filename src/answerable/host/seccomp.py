@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from struct import pack
 from typing import NamedTuple
 
-_SET_NO_NEW_PRIVS, _GET_SECCOMP, _SET_SECCOMP, _MODE_FILTER = 38, 21, 22, 2
+_SET_NO_NEW_PRIVS, _SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
@@ -90,11 +90,6 @@ def no_network() -> None:
     families = (int(socket.AF_UNIX), int(socket.AF_NETLINK))
     rule = _Rule("socket", ((0, 0xFFFFFFFF, families),))
     _install(_program([rule], _ALLOW, _ALLOW), unprivileged=False)
-
-
-def in_force() -> bool:
-    """Tell whether a filter is in force, as the kernel says it."""
-    return bool(_libc().prctl(_GET_SECCOMP, 0, 0, 0, 0) == _MODE_FILTER)
 
 
 def _rules(*, datagrams: bool) -> Iterator[_Rule]:

@@ -1,0 +1,111 @@
+"""The filters of system calls, run as the kernel runs them, for each machine that has a table."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from struct import unpack_from
+from types import SimpleNamespace
+
+import pytest
+
+from answerable.host import seccomp
+from answerable.host.seccomp import NoSeccomp, no_network, only
+
+MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+I386 = 0x40000003
+# As the kernel numbers them: on x86_64, on aarch64.
+EXECVE, PTRACE, KILL, BIND, LISTEN, CHMOD = (
+    (59, 221), (101, 117), (62, 129), (49, 200), (50, 201), (268, 53)
+)  # fmt: skip
+READ, CLONE, CLONE3, SOCKET = (0, 63), (56, 220), (435, 435), (41, 198)
+SIGCHLD, THREAD = 17, 0x003D0F00
+INET, UNIX, NETLINK, PACKET = (
+    int(f) for f in (socket.AF_INET, socket.AF_UNIX, socket.AF_NETLINK, socket.AF_PACKET)
+)
+STREAM, DGRAM, RAW, CLOEXEC = 1, 2, 3, 0o2000000
+
+
+def judge(program: bytes, arch: int, number: int, *arguments: int) -> str:
+    """Run a filter on one call, as seccomp(2) says: `allow`, `kill`, or an error's name."""
+    words = {0: number, 4: arch} | {16 + 8 * n: value for n, value in enumerate(arguments)}
+    at, a = 0, 0
+    for _ in range(len(program) // 8):
+        code, yes, no, k = unpack_from("=HBBI", program, 8 * at)
+        at += 1
+        if code == 0x20:
+            a = words.get(k, 0) & 0xFFFFFFFF
+        elif code == 0x54:
+            a &= k
+        elif code in (0x15, 0x35):
+            at += yes if (a == k if code == 0x15 else a >= k) else no
+        else:
+            assert code == 0x06, code
+            kinds = {0x7FFF0000: "allow", 0x80000000: "kill"}
+            return kinds.get(k) or errno.errorcode[k & 0xFFFF]
+    raise AssertionError("the kernel takes no filter that has no end")
+
+
+@pytest.fixture(params=MACHINES)
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each machine in turn; nothing is installed, the filter is kept."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=request.param))
+    return str(request.param)
+
+
+def made(monkeypatch: pytest.MonkeyPatch, install: Callable[[], None]) -> bytes:
+    """Give the filter that would be installed."""
+    kept: list[bytes] = []
+    monkeypatch.setattr(seccomp, "_install", lambda program, **_: kept.append(program))
+    install()
+    return kept[0]
+
+
+@pytest.mark.parametrize("datagrams", [False, True])
+def test_agentd_keeps_reading_sending_and_threads(
+    machine: str,
+    monkeypatch: pytest.MonkeyPatch,
+    datagrams: bool,  # noqa: FBT001
+) -> None:
+    """Whatever is not on the list is denied, and what is judged is judged by its arguments."""
+    program = made(monkeypatch, lambda: only(datagrams=datagrams))
+    column, arch = list(MACHINES).index(machine), MACHINES[machine]
+
+    def call(numbers: tuple[int, int], *arguments: int) -> str:
+        return judge(program, arch, numbers[column], *arguments)
+
+    assert call(READ) == "allow"
+    for denied in (EXECVE, PTRACE, KILL, BIND, LISTEN, CHMOD):
+        assert call(denied) == "EPERM"
+    assert call(CLONE, THREAD) == "allow"
+    assert call(CLONE, SIGCHLD) == "EPERM"
+    assert call(CLONE3) == "ENOSYS"
+    assert call(SOCKET, INET, STREAM | CLOEXEC) == "allow"
+    assert call(SOCKET, INET, DGRAM) == ("allow" if datagrams else "EPERM")
+    for family in (UNIX, NETLINK, PACKET):
+        assert call(SOCKET, family, STREAM) == "EPERM"
+    assert call(SOCKET, INET, RAW) == "EPERM"
+    assert judge(program, I386, 11) == "kill", "another table's execve"
+    assert judge(program, arch, 0x40000000 | 59) == "kill", "x32's"
+    assert {judge(program, arch, n) for n in range(600, 5000, 7)} == {"EPERM"}, "newer kernels'"
+
+
+def test_applyd_keeps_everything_but_the_network(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Package tools run under it, so only sockets are judged."""
+    program = made(monkeypatch, no_network)
+    column, arch = list(MACHINES).index(machine), MACHINES[machine]
+    for free in (READ, EXECVE, CLONE, CLONE3, CHMOD, KILL):
+        assert judge(program, arch, free[column], SIGCHLD) == "allow"
+    for family in range(64):
+        came = judge(program, arch, SOCKET[column], family, STREAM)
+        assert came == ("allow" if family in (UNIX, NETLINK) else "EPERM")
+    assert judge(program, I386, 11) == "allow", "an old program of a package"
+
+
+def test_a_machine_without_a_table_has_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, and nothing is installed that would be another machine's."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="sparc64"))
+    with pytest.raises(NoSeccomp, match="sparc64"):
+        made(monkeypatch, lambda: only(datagrams=False))

@@ -28,7 +28,6 @@ CLASSES = {
     "capability": "programs with rights of root's", "cron": "jobs by the clock",
     "firewall": "packet filter", "kernel-setting": "settings of the kernel",
     "live": "data of services, which a package's script writes on the host itself",
-    "live": "data of services, which a package's script writes on the host itself",
     "loader": "what every program loads", "module": "kernel modules",
     "package-source": "where packages come from, and their keys", "pam": "how people log in",
     "setuid": "programs that run as their owner", "shell": "what every shell reads",

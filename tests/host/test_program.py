@@ -13,6 +13,7 @@ import pytest
 
 from answerable.host.__main__ import boot_time, main
 from answerable.host.files import HomeUnavailable
+from answerable.host.stale import Need
 from tests.host.conftest import Site
 
 
@@ -172,3 +173,18 @@ def test_a_disk_that_is_full_is_one_line(
     code, _, err = said(capsys, "apply", "--dir", site.place)
     assert code == 1
     assert err == "error: cannot write: No space left on device\n"
+
+
+def test_status_shows_what_is_installed_and_not_effective(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as a process maps what was replaced, whenever it is asked."""
+    said(capsys, "apply", "--dir", site.place)
+    old = {"nginx": "/usr/lib/libssl.so.3", "": "/usr/bin/tool"}
+    monkeypatch.setattr("answerable.host.program.find_need", lambda: Need(old))
+    lines = said(capsys, "status", "--dir", site.place)[1].splitlines()
+    assert "installed, not effective: nginx runs the old /usr/lib/libssl.so.3" in lines
+    assert "installed, not effective: no unit runs the old /usr/bin/tool" in lines
+    monkeypatch.setattr("answerable.host.program.find_need", lambda: Need({}))
+    out = said(capsys, "status", "--dir", site.place, "--output", "json")[1]
+    assert json.loads(out)["not_effective"] == {}

@@ -118,7 +118,7 @@ def host_apply(directory: Directory, output: Output = "table") -> None:
 
 @app.command("status")
 def host_status(directory: Directory, output: Output = "table") -> None:
-    """Print what the last look found; asks nobody."""
+    """Print what the last look found and this host shows now; asks nobody."""
     _agent("status", "--dir", directory, "--output", output)
 
 

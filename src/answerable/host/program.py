@@ -3,7 +3,7 @@
     enrol     make key and record and print the record; with --proof, keep the fleet's proof of it
     run       look, do what may be done, wait, and look again, until SIGTERM
     apply     look once, and print what became of each change
-    status    print what the last look found; asks nobody
+    status    print what the last look found, and what this host's files and processes show now
     charter   take a charter into force that did not come from the log
     own-updates   mask the units of every other program that updates this host by itself
 
@@ -27,6 +27,7 @@ from answerable.host.enrol import make_record, read_charter, start, take_proof
 from answerable.host.files import make_private, only_one, read_file, read_json, write_file
 from answerable.host.home import Home, World, opened
 from answerable.host.retention import TABLE, Retention
+from answerable.host.stale import find_need
 from answerable.kernel.errors import Refused, Unavailable
 
 PATIENCE = 3
@@ -192,7 +193,8 @@ def _status(given: argparse.Namespace) -> int:
     others = [one._asdict() for one in competing.find(Path("/"))]
     kept = given.dir / "retention.json"
     held = {"kept": read_json(kept, TABLE) if kept.exists() else {}}
-    _print({**status, **held, "competing": others}, given.output)
+    old = {unit or "no unit": file for unit, file in find_need().sure.items()}
+    _print({**status, **held, "competing": others, "not_effective": old}, given.output)
     return OK
 
 
@@ -215,6 +217,9 @@ def _print(status: dict[str, object], output: str) -> None:
         words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]
         _tell("  ".join(words).rstrip())
     _tell(f"log: {status['size']} records; reports to send: {status['unsent']}")
+    old = status.get("not_effective", {})
+    for unit, file in old.items() if isinstance(old, dict) else ():
+        _tell(f"installed, not effective: {unit} runs the old {file}")
     for one in _rows(status.get("kept"), "rows"):
         _tell(f"kept: {_kept(one)}")
     for other in _rows(status, "competing"):

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,26 @@ import pytest
 
 from answerable.bootstrap import observer as composed
 from answerable.bootstrap.observer import make_observer, run_observer, watched
-from answerable.config import NotConfigured, Party
+from answerable.cli.main import main
+from answerable.config import NotConfigured, Party, write_party
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused
 from answerable.ledger.batch import unframe
 from answerable.ledger.store import LedgerUnavailable
-from tests.observe.stage import Stage
+from tests.observe.packages import deb, unpack
+from tests.observe.stage import NEW, Stage
 from tests.simulator.keys import seed, signer
+
+DEB = deb()
+SHA256 = sha256(DEB).hexdigest()
+"""What both packages of the plan ship."""
+
+
+def real(order: Json) -> None:
+    """Let an order name a package that is one."""
+    for change in (*order["changes"], *order["undo"]):
+        for package in change.get("packages", ()):
+            package["sha256"] = SHA256
 
 
 class Wire:
@@ -40,7 +54,7 @@ class Wire:
         if request.method == "POST":
             return self._add(room, request.content)
         if request.url.host == "control":
-            data = self.stage.plans.get(rest)
+            data = {**self.stage.plans, SHA256: DEB}.get(rest)
         elif request.url.host == "log":
             log = {"authority": self.stage.authority, "report": self.stage.report}[room]
             try:
@@ -74,8 +88,10 @@ def settings(stage: Stage) -> Json:
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     """A host that has patched."""
-    stage = Stage(tmp_path)
+    stage = Stage(tmp_path, edit=real)
     stage.done("web1")
+    for name in ("libssl3", "openssl"):
+        unpack(tmp_path / "web1", name)
     return stage
 
 
@@ -98,6 +114,39 @@ def test_composed_observer_looks_and_tells(stage: Stage, party: Party) -> None:
     assert [o["result"] for o in stage.told("observation")] == ["succeeded"]
     assert "http://web1/" in wire.asked
     assert observer.trouble == []
+
+
+def test_replaced_file_is_seen(stage: Stage, party: Party) -> None:
+    """Attack: the database says the new version, and the library is the old one."""
+    (stage.folder / "web1/usr/lib/x/libssl.so.3").write_text("old code")
+    wire = Wire(stage)
+    stage.watch(make_observer(party, wire.client(), wire.client()))
+    found = {f["kind"]: f["detail"] for f in stage.told("finding")}
+    assert found.keys() == {"self_report_false", "files_differ"}
+    assert "`usr/lib/x/libssl.so.3` of libssl3 has other bytes" in found["files_differ"]
+    assert f"http://control/artefacts/{SHA256}" in wire.asked
+
+
+def test_unexplained_change_is_listed(
+    stage: Stage, party: Party, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`observe reconcile` lists what the observer found, and ends with 1 until that is nothing."""
+    command = ["observe", "reconcile", str(party.directory)]
+    party = replace(party, settings={**party.settings, "reconcile": 0})
+    write_party(party)
+    assert main(command) == 1
+    wire = Wire(stage)
+    observer = make_observer(party, wire.client(), wire.client())
+    stage.watch(observer, times=1)
+    assert main(command) == 0
+    stage.install("web2", NEW)
+    stage.watch(observer, times=2)
+    capsys.readouterr()
+    assert main([*command, "--output", "json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["host"], row["name"], row["found"]) for row in rows] == [
+        ("web2", name, NEW) for name in ("libssl3", "openssl")
+    ]
 
 
 def test_sick_service_is_seen_over_http(stage: Stage, party: Party) -> None:

@@ -91,8 +91,13 @@ class Thief:
         file.write_text(json.dumps(digests))
         self.stage.cast.own(file, THIEF)
 
-    def refused(self, what: str, host: str, made: dict[str, Any]) -> None:
-        """Wait for the host's signed refusal of a bundle; keep its reason word."""
+    def refused(self, what: str, host: str, made: dict[str, Any], *, late: bool = False) -> None:
+        """Wait for the host's signed refusal of a bundle; keep its reason word.
+
+        Args:
+            late: the host's log is an old one, so `behind` is an answer; else it only says that a
+                busy host will look again.
+        """
         watch = self.stage.watch
         rows: list[Record] = []
 
@@ -102,7 +107,8 @@ class Thief:
             for row in bad:
                 if row["body"]["result"] != "refused" and row["body"]["type"] != "snapshot":
                     raise StoryFailed(f"{host} did it: {row['body']}")
-            rows[:] = [r for r in bad if r["body"]["result"] == "refused"]
+            said = [r for r in bad if r["body"]["result"] == "refused"]
+            rows[:] = [r for r in said if late or r["body"]["reason"] != "behind"]
             return bool(rows)
 
         watch.until(f"{what}: {host} decides", ready, 60)
@@ -182,7 +188,7 @@ class _Attacks:
             ("together", {"edit": "together"}),
             ("alone", {"edit": "alone", "host": LATER, "title": "once more"}),
             ("relabel", {"edit": "relabel", "host": "pci1", "not": self.spent}),
-            ("effects", {"edit": "effects"}),
+            ("effects", {"edit": "effects", "host": LATER, "title": "the same, and more"}),
         )
         for name, edit in edits if self.stage.agents.clone else edits[:-1]:
             self.plans[name] = thief.do("forge", base=base, **edit)["digest"]
@@ -223,9 +229,9 @@ class _Attacks:
         self._try("replay to another host", "base", VICTIM, order=LATER)
         self._swapped()
         if "effects" in self.plans:
-            # Only now: a host that has had the right bytes once needs nobody's again.
-            self._try("effects that no rehearsal found", "effects", VICTIM)
-            self.thief.offer(VICTIM)
+            # Of another host: one that has had the right bytes once needs nobody's again.
+            self._try("effects that no rehearsal found", "effects", LATER)
+            self.thief.offer(LATER)
 
     def _swapped(self) -> None:
         plan = json.loads((self.thief.stolen / "plans" / self.plans["base"]).read_text("utf-8"))
@@ -313,7 +319,8 @@ class _Attacks:
 
         def decided() -> bool:
             status = json.loads(agents.run(LATER, "status", "--output", "json"))
-            found[:] = [f"{c['state']}: {c['reason']}" for c in status["changes"]]
+            rows = [c for c in status["changes"] if c["notice"] == made["notice"]]
+            found[:] = [f"{c['state']}: {c['reason']}" for c in rows]
             return bool(found) and int(status["unsent"]) > 0
 
         self.stage.watch.until(f"{LATER}, its clock set back, decides with a delayed log", decided)
@@ -321,7 +328,7 @@ class _Attacks:
         self.cast.stop(LOG)
         self.cast.start(LOG, "log", "serve")
         self.cast.reach(LOG)
-        self.thief.refused("a delayed log, the clock set back", LATER, made)
+        self.thief.refused("a delayed log, the clock set back", LATER, made, late=True)
         self.thief.offer(LATER)
         agents.stop(LATER)
         agents.start(LATER)

@@ -68,12 +68,14 @@ def _own(honest: Plan, _: Edit) -> Json:
     return {**honest.body, "rings": [[encode(order)]]}
 
 
-def _effects(honest: Plan, _: Edit) -> Json:
-    order = json.loads(honest.rings[0][0])
+def _effects(honest: Plan, edit: Edit) -> Json:
+    first = json.loads(honest.rings[0][0])["host"]
+    alone = _alone(honest, {"host": first, "title": honest.body["title"], **edit})
+    order = json.loads(alone["rings"][0][0])
     for change in order["changes"] + order["undo"]:
         if "effects" in change:
             change["effects"] = sha256(OWN).hexdigest()
-    return {**honest.body, "rings": [[encode(order)]]}
+    return {**alone, "rings": [[encode(order)]]}
 
 
 _FORGED: dict[str, Callable[[Plan, Edit], Json]] = {

@@ -360,6 +360,7 @@ def cut(hosts: Hosts, chance: random.Random, *, undo: bool) -> tuple[dict[str, s
             return before, step
         assert process.returncode == 0, (step, what, said)
         most = step - 1
+        hosts.world.fleet.stop("a")
 
 
 @pytest.mark.parametrize("count", range(KILLS))

@@ -221,6 +221,7 @@ def cut(
         # It has fewer steps than were guessed, and was through before: it tells how many.
         assert process.returncode == 0, (step, what, said)
         most = min(most - 1, json.loads(said.splitlines()[-1])["steps"])
+        world.fleet.stop("a")
 
 
 @pytest.mark.parametrize("count", range(KILLS))

@@ -9,18 +9,33 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from answerable.exposure.keys import APK, SEMVER, TOP, UNSTABLE, Place, key, places, span
+from answerable.exposure.keys import (
+    APK,
+    GEMS,
+    NUGET,
+    SEMVER,
+    TOP,
+    UNSTABLE,
+    Place,
+    key,
+    places,
+    span,
+)
 from answerable.host.versions import DPKG, LENGTH, RPM
 from answerable.inventory.installed import Installed
 from answerable.kernel.errors import Refused
 from tests.exposure.versions import (
     DATA,
+    RUBY,
     Pair,
     bound,
     by_binding,
     by_node,
+    by_nuget,
     by_packaging,
+    by_ruby,
     by_univers,
+    known_to_nuget,
     pairs,
     real_versions,
 )
@@ -28,12 +43,16 @@ from tests.exposure.versions import (
 SEED, PAIRS = 20_261_122, 4_000
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is absent")
 needs_apt = pytest.mark.skipif(not bound("apt_pkg"), reason="python3-apt is absent")
+needs_ruby = pytest.mark.skipif(not RUBY, reason="ruby is absent")
 needs_rpm = pytest.mark.skipif(not bound("rpm"), reason="python3-rpm is absent")
 MADE_UP = {
     "debian:12": ["0", "1.0-1", "1:2.3-4", "1.0~rc1-1", "1.0+dfsg-1~bpo12+1", "2023.1a-0.1"],
     "almalinux:9": ["1.0-1.el9", "2:1.0~rc1-3", "1.0^git1-1", "5.14.0-70.el9_0", "1.0a-1"],
     "pypi": ["1.0", "1!2.0", "1.0a1", "1.0rc1.post2.dev3", "1.0.dev1", "1.0+local.1"],
     "npm": ["1.0.0", "0.0.1", "1.2.3-beta.11", "1.0.0-alpha.1+x", "10.2.0"],
+    "rubygems": ["0", "1.0", "1.0.0.0", "1.2.b1", "1.2.0.b", "3.0.0-rc.1", "1.a.0.1", "1.a.0.b",
+                 "1.a", "2.0.0.pre1", "1.0.0.beta-2", "10.0.5"],
+    "nuget": ["1.0", "1.0.0.0", "1.0.0.1", "1.2.3-beta.11", "1.2.3-BETA.2", "4.0.0-rc1", "2.0.0+x"],
     "alpine:3.19": [
         "1", "1.2", "1.2.0", "1.02", "1.2a", "1.2_alpha", "1.2_rc1", "1.2_p1", "1.2-r1", "1.10",
         "1.2b_pre3-r4",
@@ -113,6 +132,39 @@ def test_real_semantic_versions_as_node_compares() -> None:
     _check("npm", [v for v in real_versions("npm") if v.count(".") > 1], by_node)
 
 
+@needs_ruby
+def test_gem_versions_as_ruby_compares() -> None:
+    """Words below numbers, zeros that do not count, and those that do."""
+    _check("rubygems", MADE_UP["rubygems"], by_ruby)
+
+
+def test_gem_versions_stand_in_the_order_that_ruby_gave() -> None:
+    """As `Gem::Version` of RubyGems 3.3 sorted them, where it is not at hand to be asked."""
+    texts = ["0.0.a", "0", "0.0.1", "1.a.b", "1.a.0.b", "1.a.0.0.b", "1.a", "1.a.0.0.1", "1.a.0.1",
+             "1.a.1", "1.0-1", "1.0.0", "1.0.0.1", "1.1", "10"]  # fmt: skip
+    keys = [key("rubygems", text) for text in texts]
+    assert sorted(keys) == keys
+    assert key("rubygems", "1.0") == key("rubygems", "1.0.0.0") == key("rubygems", "1")
+    assert key("rubygems", "1.0.a") == key("rubygems", "1.a")
+
+
+def test_nuget_versions_as_univers_compares() -> None:
+    """Against an independent implementation, without what it leaves out: numbers above 2^31-1."""
+    made = pairs(random.Random(SEED), "nuget", MADE_UP["nuget"], PAIRS)
+    small = [pair for pair in made if "2147483648" not in "".join(pair)]
+    kept, ours = compared("nuget", [pair for pair in small if all(map(known_to_nuget, pair))])
+    wrong = [pair for pair, a, b in zip(kept, ours, by_nuget(kept), strict=True) if a != b]
+    assert len(kept) > PAIRS // 3
+    assert wrong == []
+
+
+def test_a_nuget_number_that_is_too_large_is_text() -> None:
+    """As `int.TryParse` says no to it: such a build of a day stands above every number."""
+    old, new = "1.0.0-ci.2147483647", "1.0.0-ci.20230101120000"
+    assert key("nuget", old) < key("nuget", new) < key("nuget", "1.0.0-ci.a")
+    assert key("nuget", "1.0.0-CI") == key("nuget", "1.0-ci") < key("nuget", "1.0.0.0")
+
+
 def test_alpine_versions_as_univers_compares() -> None:
     """Against an independent implementation; apk itself is not at hand outside Alpine."""
     texts = MADE_UP["alpine:3.19"]
@@ -144,7 +196,9 @@ def _refused(ecosystem: str, version: str) -> Refused | bytes:
         ("npm", "1.2.3-"), ("npm", "1.2.3-a..b"), ("go", "1.2.3\n"), ("npm", "1" * (LENGTH + 1)),
         ("alpine:3.19", "r1"), ("alpine:3.19", "1.2_new"), ("alpine:3.19", "1.2-1"),
         ("almalinux:9", "1.0-1-2"), ("almalinux:9", "a:1.0-1"), ("almalinux:9", ""),
-        ("almalinux", "1.0-1"), ("maven", "1.0"), ("nuget", "1.0.0.0"), ("", "1"),
+        ("almalinux", "1.0-1"), ("maven", "1.0"), ("packagist", "1.0.0.0"), ("", "1"),
+        ("nuget", "1.0.0.0.0"), ("nuget", "v1"), ("nuget", "1.0-"), ("nuget", "1..2"),
+        ("rubygems", "a.1"), ("rubygems", "1..2"), ("rubygems", "1_2"), ("rubygems", ""),
     ],
 )  # fmt: skip
 def test_what_has_no_order_is_refused(ecosystem: str, version: str) -> None:
@@ -171,7 +225,7 @@ def test_no_key_begins_another(ecosystem: str, old: str, new: str) -> None:
 
 def test_no_ecosystem_has_two_schemes() -> None:
     """Which scheme a version belongs to is never a matter of order."""
-    names = [*DPKG, *RPM, *SEMVER, *APK, "pypi"]
+    names = [*DPKG, *RPM, *SEMVER, *APK, *GEMS, *NUGET, "pypi"]
     assert len(set(names)) == len(names)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 from nodesemver import compare as node_compare  # type: ignore[import-untyped]
 from packaging.version import Version
-from univers.versions import AlpineLinuxVersion
+from univers.versions import AlpineLinuxVersion, InvalidVersion, NugetVersion
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 PYTHON = "/usr/bin/python3"
@@ -49,6 +49,22 @@ def by_binding(module: str, pairs: Sequence[Pair]) -> list[int]:
     return [int(line) for line in done.stdout.split()]
 
 
+RUBY = shutil.which("ruby")
+_GEMS = (
+    'STDIN.each_line do |line|\n  old, new = line.chomp.split("\\t", -1)\n'
+    "  puts Gem::Version.new(old) <=> Gem::Version.new(new)\nend"
+)
+
+
+def by_ruby(pairs: Sequence[Pair]) -> list[int]:
+    """Ask RubyGems for the order of each pair, -1, 0 or 1."""
+    assert RUBY, "asked only where it is"
+    text = "".join(f"{old}\t{new}\n" for old, new in pairs)
+    words = [RUBY, "-e", _GEMS]
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=True)
+    return [int(line) for line in done.stdout.split()]
+
+
 def _each(sign: Callable[[str, str], int]) -> Callable[[Sequence[Pair]], list[int]]:
     return lambda pairs: [sign(old, new) for old, new in pairs]
 
@@ -71,13 +87,30 @@ def _univers(old: str, new: str) -> int:
     return int(a > b) - int(a < b)
 
 
+def _nuget(old: str, new: str) -> int:
+    a, b = NugetVersion(old), NugetVersion(new)
+    return int(a > b) - int(a < b)
+
+
+def known_to_nuget(version: str) -> bool:
+    """Tell whether univers knows a version; it is stricter, and takes no zero before a number."""
+    try:
+        NugetVersion(version)
+    except InvalidVersion:
+        return False
+    return True
+
+
 by_packaging, by_node, by_univers = _each(_packaging), _each(_node), _each(_univers)
+by_nuget = _each(_nuget)
 
 _PIECES = {
     "debian:12": ["0", "1", "9", "10", "2023", ".", "~", "+", "a", "rc", "deb12u", "-", "Z", ":"],
     "almalinux:9": ["0", "1", "09", "10", ".", "~", "^", "_", "+", "a", "rc", "el9", "-", "Z"],
     "pypi": ["0", "1", "10", ".", "a1", "b2", "rc1", ".post1", ".dev0", "+local", "!", "00"],
     "npm": ["0", "1", "10", ".", "-", "+", "alpha", "beta", "rc.1", "x", "01"],
+    "rubygems": ["0", "1", "10", "00", ".", "-", "a", "rc1", "pre", "Z", ".0", ".0.0.", "b.0.1"],
+    "nuget": ["0", "1", "10", ".", "-", "+", "alpha", "BETA", "rc.1", "x", "01", "2147483648"],
     "alpine:3.19": ["0", "1", "10", ".", "01", "a", "_alpha", "_rc1", "_p2", "_git", "-r1", "-r"],
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from answerable.feeds.osv_export import OsvExport, ecosystem_of
+from answerable.feeds.osv_export import OsvExport, _named, ecosystem_of
 from answerable.feeds.publication import time_of
 from answerable.feeds.rows import Claim, Range
 from answerable.feeds.source import State, Unusable
@@ -112,6 +112,16 @@ def test_a_listed_version_outside_every_range_is_a_row(
 def test_releases_are_named_as_their_hosts_name_them(name: str, ours: str) -> None:
     """A row's ecosystem is what an inventory calls the system it was taken from."""
     assert ecosystem_of(name) == ours
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "name", "ours"),
+    [("PyPI", "Zope.Interface", "zope-interface"), ("NuGet", "Newtonsoft.Json", "newtonsoft.json"),
+     ("Packagist", "Laravel/Framework", "laravel/framework"), ("npm", "JSONStream", "JSONStream")],
+)  # fmt: skip
+def test_a_project_is_named_as_inventories_name_it(ecosystem: str, name: str, ours: str) -> None:
+    """Where case tells nothing apart, a flaw is not missed for it."""
+    assert _named(name, ecosystem.lower())[0] == ours
 
 
 @pytest.mark.parametrize(

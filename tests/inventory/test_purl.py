@@ -17,6 +17,7 @@ from answerable.inventory.purl import package
         ("pkg:golang/golang.org/x/net@v0.1.0#html", "go", "golang.org/x/net", "0.1.0"),
         ("pkg:maven/org.apache/commons@1.0?type=jar", "maven", "org.apache:commons", "1.0"),
         ("pkg:composer/Laravel/Framework@5", "packagist", "laravel/framework", "5"),
+        ("pkg:nuget/Newtonsoft.Json@13.0.1", "nuget", "newtonsoft.json", "13.0.1"),
         ("pkg:cargo/rand@0.7.2", "crates.io", "rand", "0.7.2"),
         ("pkg:gem/rails@7?platform=java", "rubygems", "rails", "7"),
         ("pkg:deb/debian/curl@7.50.3-1?distro=bookworm", "debian:12", "curl", "7.50.3-1"),

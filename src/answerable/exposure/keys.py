@@ -8,6 +8,12 @@ A key sorts as bytes (host/versions.py has the form of `n(x)`, and dpkg, rpm and
 * apk: `n` of the first number; for each further one 21 `n`, or 20 text 00 if it begins with a 0;
   10 letter; `_alpha` 01, `_beta` 02, `_pre` 03, `_rc` 04, `_cvs` 06, `_svn` 07, `_git` 08, `_hg`
   09, `_p` 0a, each with `n`; 05, `n` of `-r`. A commit hash (`~1a2b`) does not count.
+* RubyGems (`Gem::Version`): numbers and words in turn, a `-` read as `.pre.`; zeros before the
+  first word or at the end do not count, and what is missing is 0, so that words stand below it and
+  numbers above: 01 text 00, after zeros 02 and how many; 03 at the end; 05 `n`, after zeros 04 and
+  255 less how many.
+* NuGet (`NuGet.Versioning`): four `n`, missing ones 0, then as semver, letters in upper case; a
+  number of a pre-release above 2^31-1 counts as text. Build metadata does not count.
 
 A range of versions is two byte strings, low <= key < high (`bounds`).
 
@@ -16,8 +22,8 @@ A package is looked up as what it is (`binary`) by its own version, and as its s
 (`1.2-3~bpo12+1`) comes out of a later release than its host, so it is looked up in Debian's
 unstable as well: if any of them says that it is affected, it is.
 
-Left out: Maven, NuGet, RubyGems, Composer (their versions are refused, and so listed as not
-matched); the streams of RPM modules, which OSV records do not name apart from the release text.
+Left out: Maven and Composer (their versions are refused, and so listed as not matched); the streams
+of RPM modules, which OSV records do not name apart from the release text.
 """
 
 import re
@@ -32,6 +38,7 @@ from answerable.kernel.errors import demand
 SEMVER = frozenset({
     "bitnami", "crates.io", "github actions", "go", "hex", "npm", "pub", "swifturl",
 })  # fmt: skip
+GEMS, NUGET = frozenset({"rubygems"}), frozenset({"nuget"})
 APK = frozenset({"alpine", "chainguard", "wolfi"})
 UNSTABLE = "debian:sid"
 """Where Debian's backports come from."""
@@ -50,6 +57,13 @@ _SUFFIXES = {
 _SUFFIX = "|".join(_SUFFIXES)
 _APK = re.compile(rf"(\d+)((?:\.\d+)*)([a-z]?)((?:_(?:{_SUFFIX})\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?")
 _APK_SUFFIX = re.compile(rf"_({_SUFFIX})(\d*)")
+_GEM = re.compile(r"\d+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?")
+_GEM_PARTS = re.compile(r"\d+|[A-Za-z]+")
+_NUGET = re.compile(
+    r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?"
+    r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+)
+_INT = (1 << 31) - 1
 _BACKPORT = re.compile(r"~bpo\d+\+")
 
 
@@ -76,9 +90,39 @@ def _apk(found: re.Match[str]) -> bytes:
     return out + b"\5" + number(revision or "0")
 
 
+def _gem(found: re.Match[str]) -> bytes:
+    out, zeros, words = b"", 0, False
+    for part in _GEM_PARTS.findall(found[0].replace("-", ".pre.")):
+        if not part.strip("0"):
+            zeros += 1
+            continue
+        if part.isdigit():
+            out += bytes((4, 255 - zeros)) if zeros else b"\5"
+            out += number(part)
+        else:
+            out += bytes((2, zeros)) if zeros and words else b"\1"
+            out += part.encode() + b"\0"
+            words = True
+        zeros = 0
+    return out + b"\3"
+
+
+def _nuget(found: re.Match[str]) -> bytes:
+    *numbers, pre = found.groups()
+    out = b"".join(number(each or "0") for each in numbers)
+    if not pre:
+        return out + b"\xff"
+    for part in pre.upper().split("."):
+        small = part.isdigit() and int(part) <= _INT
+        out += b"\1" + number(part) if small else b"\2" + part.encode() + b"\0"
+    return out + b"\0"
+
+
 _FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Form], ...] = (
     (SEMVER, _SEMVER, _semver),
     (APK, _APK, _apk),
+    (GEMS, _GEM, _gem),
+    (NUGET, _NUGET, _nuget),
 )
 
 

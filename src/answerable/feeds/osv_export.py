@@ -25,8 +25,9 @@ Rules:
 4. A withdrawn record gives its ranges, marked so, and says nothing about its flaw.
 5. What is said of a flaw (score, title, ..) is said only by a record about one flaw; one without a
    CVE name is about itself.
-6. Project names of PyPI are normalised (PEP 503); a release keeps the number by which its hosts
-   name it: `Ubuntu:24.04:LTS` is `ubuntu:24.04`, `Rocky Linux:9` is `rocky:9`.
+6. Project names of PyPI are normalised (PEP 503), those of NuGet and Packagist, which do not tell
+   case apart, are in lower case; a release keeps the number by which its hosts name it:
+   `Ubuntu:24.04:LTS` is `ubuntu:24.04`, `Rocky Linux:9` is `rocky:9`.
 
 Left out: ranges of type GIT and the event `limit`; `ecosystem_specific` but for Debian's urgency;
 module streams of RPM, which the format cannot say.
@@ -172,6 +173,8 @@ def ecosystem_of(name: str) -> str:
 def _named(name: str, ecosystem: str) -> tuple[str, Level]:
     if ecosystem == "pypi":
         return _SEPARATORS.sub("-", name).lower(), "binary"
+    if ecosystem in ("nuget", "packagist"):
+        return name.lower(), "binary"
     return name, "source" if ecosystem.partition(":")[0] in SOURCES else "binary"
 
 

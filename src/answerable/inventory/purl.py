@@ -5,7 +5,7 @@ each part percent-encoded. Example: `pkg:deb/debian/passwd@4.13-1?arch=amd64&dis
 &epoch=1&upstream=shadow%404.13-1`. Rules:
 
 1. The name is spelled as the ecosystem's advisories spell it: `@scope/name`, `group:artifact`,
-   a Go module's whole path, a normalised Python project.
+   a Go module's whole path, a normalised Python project, NuGet and Packagist in lower case.
 2. A distribution's package needs a release (`distro`, or the document's): without one there is no
    telling which advisories are meant.
 3. A type that no advisory names is a `Gap`, and so is a package without a version.
@@ -115,6 +115,8 @@ def _name(kind: str, path: list[str]) -> str:
         return f"{'.'.join(path[:-1])}:{path[-1]}"
     if kind == "composer":
         return "/".join(path).lower()
+    if kind == "nuget":
+        return path[-1].lower()
     return "/".join(path) if kind in ("npm", "golang", "githubactions", "swift") else path[-1]
 
 

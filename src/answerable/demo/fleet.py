@@ -298,6 +298,8 @@ class Fleet:
     ) -> "subprocess.Popen[bytes]":
         enter = [f"--{kind}={base}/ns/{file}" for kind, file in
                  (("mount", "mnt"), ("net", "net"), ("uts", "uts"), ("ipc", "ipc"))]  # fmt: skip
+        if self._init:
+            enter.append(f"--cgroup={base}/ns/cgroup")
         with _thread_in("pid", f"{base}/ns/pid", _NEWPID):
             # Without --pid, nsenter becomes the program instead of waiting for it.
             return subprocess.Popen(

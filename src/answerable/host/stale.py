@@ -8,8 +8,9 @@ services has to be believed:
   or its own program (proc(5), `maps`). Files of temporary folders and of memory do not count;
 * an interpreter (`INTERPRETERS`) maps no scripts, so one that was started before packages were last
   changed only may run old code: it may be restarted, and is never called ineffective;
-* a process belongs to the unit whose cgroup it is in, of those the outermost that is no slice. The
-  first process, which runs no unit, is called `systemd-manager`, as needrestart(1) does.
+* a process belongs to the unit whose cgroup it is in: the outermost below nothing but slices, so
+  that a unit of the same name in a container is not taken for the host's. The first process, which
+  runs no unit, is called `systemd-manager`, as needrestart(1) does;
 * a process that this one may not look at may run old code too: nothing is taken as done because
   it could not be seen.
 
@@ -103,11 +104,11 @@ def unit_of(cgroup: str) -> str:
         names, _, path = rest.partition(":")
         if names not in ("", "name=systemd") or not hierarchy.isdigit():
             continue
-        for part in path.split("/"):
-            if part == "init.scope":
-                return MANAGER
-            if part.endswith((".service", ".scope")):
-                return part.removesuffix(".service")
+        parts = (part for part in path.split("/") if part not in ("", ".."))
+        first = next((part for part in parts if not part.endswith(".slice")), "")
+        if first == "init.scope":
+            return MANAGER
+        return first.removesuffix(".service") if first.endswith((".service", ".scope")) else ""
     return ""
 
 

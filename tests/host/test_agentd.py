@@ -92,12 +92,13 @@ def test_another_user_is_not_answered(tmp_path: Path) -> None:
 
         def accept(self) -> tuple[socket.socket, None]:
             if not self.left:
-                raise KeyboardInterrupt
+                raise StopIteration
             return self.left.pop(), None
 
-    with pytest.raises(KeyboardInterrupt):
-        other.serve(Listener())  # type: ignore[arg-type]
-    assert ours.recv(10) == b""
+    with ours:
+        with pytest.raises(StopIteration):
+            other.serve(Listener())  # type: ignore[arg-type]
+        assert ours.recv(10) == b""
 
 
 def test_answers_come_through_as_servers_give_them(world: HostWorld) -> None:

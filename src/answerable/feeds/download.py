@@ -29,6 +29,7 @@ from urllib.parse import quote
 import httpx
 
 from answerable.feeds.fetch import WAIT, Folder, sane
+from answerable.feeds.head import answered
 from answerable.feeds.source import KIB, State, Unusable
 
 SLOWEST = 16 * KIB
@@ -179,9 +180,7 @@ class Remote:
     @contextmanager
     def _answer(self, url: str, headers: dict[str, str], source: str) -> Iterator[httpx.Response]:
         for _ in range(REDIRECTS + 1):
-            with self.client.stream(
-                "GET", url, headers=headers, timeout=WAIT, follow_redirects=False
-            ) as response:
+            with answered(self.client, url, headers, WAIT) as response:
                 if not response.has_redirect_location:
                     yield response
                     return

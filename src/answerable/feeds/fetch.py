@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import httpx
 
+from answerable.feeds.head import answered
 from answerable.feeds.source import KIB, MIB, State, Unusable
 
 PIECE = 256 * KIB
@@ -145,7 +146,7 @@ class Http:
         until = self.clock() + WAIT + limit / SLOWEST
         left = limit
         try:
-            with self.client.stream("GET", url, headers=headers, timeout=WAIT) as response:
+            with answered(self.client, url, headers, WAIT) as response:
                 answer.update(status=str(response.status_code), **_etag(response))
                 if response.status_code == httpx.codes.NOT_MODIFIED and asked:
                     return

@@ -87,3 +87,19 @@ def test_look_is_both(tmp_path: Path) -> None:
     sight = look(Place(tmp_path, "dpkg", "http://down/"), _client())
     assert (sight.installed["openssl"], bool(sight.trouble)) == ("3.0.17-1~deb12u2", True)
     assert look(Place(tmp_path, "dpkg"), _client()).trouble == ""
+
+
+def test_programs_of_a_container_are_seen_from_outside(tmp_path: Path) -> None:
+    """Only programs whose root is the container's count, as far as they can be seen."""
+    root, proc = tmp_path / "root", tmp_path / "proc"
+    (root / "var/lib/dpkg").mkdir(parents=True)
+    (root / "var/lib/dpkg/status").write_text(STATUS)
+    row = "7f00-7f01 r-xp 00000000 08:01 9 /usr/lib/{}.so (deleted)\n"
+    for number, where in ((7, root), (8, tmp_path), (9, tmp_path / "gone")):
+        (proc / str(number)).mkdir(parents=True)
+        (proc / str(number) / "root").symlink_to(where)
+        (proc / str(number) / "comm").write_text("nginx")
+        (proc / str(number) / "maps").write_text(row.format(number))
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    assert look(Place(root, "dpkg", proc=proc), client).stale == ["nginx: /usr/lib/7.so"]
+    assert look(Place(root, "dpkg"), client).stale == []

@@ -9,8 +9,10 @@ Settings of the party:
                       "record":"<record text>","enrolment":"<id>","place":0,"path":["<hex>",..]}}}
 
 `kind` is `dpkg` or `python`, or `ssh` with an ssh_config(5) file as `root` that leads to the host's
-foot; `health` may be empty, `poll` is seconds. A package is fetched as `<url>/<sha256>` from each
-of `artefacts`, then from the control plane; its bytes must have that hash, whoever gives them.
+foot; `health` may be empty, `poll` is seconds. A host whose disk is mounted here may have `proc`, a
+`/proc` that shows its programs (a container's, as root or with CAP_SYS_PTRACE). A package is
+fetched as `<url>/<sha256>` from each of `artefacts`, then from the control plane; its bytes must
+have that hash, whoever gives them.
 Every `reconcile` seconds what is installed is held against the records of changes; so are `images`,
 name -> an OCI image layout or a file of lines `name sha256:<hex>`. Hosts may also stand in a file
 of their own, `hosts_file`, a JSON object of the same form, which is read at start.
@@ -58,12 +60,16 @@ def watched(settings: Mapping[str, Any]) -> dict[str, Watched]:
     if "hosts_file" in settings:
         given = json.loads(read_bytes(Path(settings["hosts_file"]), HOSTS))
     found = {}
-    for name, host in given.items():
-        if not conforms(host, _HOST):
+    for name, row in given.items():
+        host = {what: value for what, value in row.items() if what != "proc"}
+        proc = row.get("proc", "")
+        if not conforms(host, _HOST) or not isinstance(proc, str):
             raise NotConfigured(f"host `{name}`: needs exactly {', '.join(_HOST)}")
         path = [bytes.fromhex(step) for step in host["path"]]
         enrolled = Enrolled(host["record"], host["enrolment"], host["place"], path)
-        found[name] = Watched(Place(Path(host["root"]), host["kind"], host["health"]), enrolled)
+        seen = Path(proc) if proc else None
+        place = Place(Path(host["root"]), host["kind"], host["health"], seen)
+        found[name] = Watched(place, enrolled)
     return found
 
 

@@ -45,11 +45,13 @@ class Place:
         root: the host's disk (`dpkg`), its environment (`python`), or the ssh_config(5) file that
             leads to it (`ssh`).
         kind: one of `KINDS`.
+        proc: a `/proc` in which the programs of a disk that is mounted here can be seen, if any.
     """
 
     root: Path
     kind: str
     health: str = ""
+    proc: Path | None = None
 
 
 class Sight(NamedTuple):

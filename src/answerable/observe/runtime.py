@@ -88,10 +88,17 @@ def _values(base: Path, names: tuple[str, ...], found: Posture) -> dict[str, str
     return {name: " ".join(value.split()) for name, value in said.items()}
 
 
-def stale(proc: Path) -> list[str]:
-    """Name the programs that still use what was replaced: `nginx: /usr/lib/x/libssl.so.3`."""
+def stale(proc: Path, root: Path | None = None) -> list[str]:
+    """Name the programs that still use what was replaced: `nginx: /usr/lib/x/libssl.so.3`.
+
+    Args:
+        proc: a `/proc` that shows them.
+        root: of a container that is looked at from outside: only programs whose root it is count.
+    """
     found = set()
     numbers = [each for each in proc.iterdir() if each.name.isdigit()][:PROGRAMS]
+    if root is not None:
+        numbers = [each for each in numbers if _same(each / "root", root)]
     for process in numbers:
         maps = _text(process / "maps") or ""
         for path in _MAPPED.findall(maps):
@@ -99,6 +106,13 @@ def stale(proc: Path) -> list[str]:
                 name = (_text(process / "comm") or "?").strip()
                 found.add(ascii(f"{name}: {path}")[1:-1])
     return sorted(found)[:STALE]
+
+
+def _same(link: Path, root: Path) -> bool:
+    try:
+        return link.samefile(root)
+    except OSError:  # it has ended, or is another user's
+        return False
 
 
 def _read(file: Path, found: Posture) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from answerable.observe import ssh
+from answerable.observe import runtime, ssh
 from answerable.observe.artefacts import Artefacts
 from answerable.observe.files import Compared, compare, debian, environment
 from answerable.observe.look import KINDS, Place, Sight, dpkg, python
@@ -28,7 +28,8 @@ def look(place: Place, client: httpx.Client) -> Sight:
     if place.kind == "ssh":
         found, stale = ssh.versions(place.root)
     else:
-        found, stale = (dpkg if place.kind == "dpkg" else python)(place.root), []
+        found = (dpkg if place.kind == "dpkg" else python)(place.root)
+        stale = runtime.stale(place.proc, place.root) if place.proc else []
     return Sight(found, probe(client, place.health) if place.health else "", stale)
 
 

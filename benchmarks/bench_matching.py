@@ -15,6 +15,8 @@ in .cache/matching.
   and the best of three more runs of each (the machine is shared, and others' work interrupts ours);
   *findings*: the same with what is affected on them; *after deltas*: the set once more; a row that
   all hosts of the commonest system have; and the whole world, row by row.
+* *plan*: from a released advisory that exposes some 500 hosts to the text of a plan for them:
+  match, inventories, rank, build; without notice, log and rehearsal.
 * *delta*: 12 packages of one host to their next version, in one transaction on disk; beside it the
   same number of bytes appended with fsync, which is what the disk alone takes.
 """
@@ -27,24 +29,33 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from answerable.changes.build import Fleet as Hosts
+from answerable.changes.build import Judgement, Mandate, build
 from answerable.exposure.applies import Ranges
 from answerable.exposure.fleet import Match
 from answerable.exposure.index import affected, reached
-from answerable.exposure.keys import places
+from answerable.exposure.keys import key, places
+from answerable.exposure.match import Known, Snapshot, across
+from answerable.exposure.rank import Context, rank
+from answerable.feeds.candidate import Candidate, propose
+from answerable.feeds.facts import Fact
 from answerable.feeds.rows import Range
 from answerable.inventory.fleet import Fleet
 from answerable.inventory.installed import Installed, Inventory
+from answerable.kernel.canon import Json
 from benchmarks.matching_fleet import make, ranges, write_ranges
+from tests.feeds.fakes import MemorySource, advisory, artefact
 
 CACHE = Path(__file__).parents[1] / ".cache" / "matching"
 SEED, ASKED, DELTAS, MOVED, RUNS = 20_261_122, 3_000, 1_000, 12, 5
+EXPOSED = 500
 Row = dict[str, Any]
 
 
@@ -107,7 +118,7 @@ def _inventories(folder: Path) -> Iterator[tuple[Inventory, int]]:
             yield Inventory(f"h{host:06d}", "ab" * 32, zones, packages, f"team{host % 40}"), 1_000
 
 
-def build(folder: Path) -> Row:
+def load(folder: Path) -> Row:
     """Import the fleet into a new store."""
     file = folder / "fleet.db"
     for each in folder.glob("fleet.db*"):
@@ -215,6 +226,53 @@ def _other(rows: list[Installed], than: Installed) -> Installed:
     return rows[(rows.index(than) + 1) % len(rows)]
 
 
+def plans(folder: Path) -> Row:
+    """From one released advisory to the text of a plan for the hosts that it exposes."""
+    with Fleet(folder / "fleet.db", places) as fleet:
+        facts = _released(fleet)
+        made = propose("debian", [MemorySource(facts)], {fact.package for fact in facts}, 0)
+        assert isinstance(made, Candidate)
+        took, shown = list[tuple[float, float]](), 0
+        for _ in range(RUNS):
+            begun, cpu = time.perf_counter(), time.process_time()
+            known = Known([Snapshot("ab" * 32, made)])
+            hosts = fleet.hosts(now=1_000, silence=10**9)
+            found = across(known, fleet, hosts)
+            exposed = {each.host for each in found}
+            inventories = fleet.inventories([h for h in hosts if h.host in exposed])
+            mandate = Mandate("ab" * 32, "bench", "b", "approvals", "", (1, len(hosts)), len(hosts))
+            plan = build(mandate, Hosts(inventories), rank(found, Context(1_000)), known, _covered)
+            took.append((time.perf_counter() - begun, time.process_time() - cpu))
+            shown = len(plan.text)
+    seconds, cpu = sorted(took)[RUNS // 2]
+    return {"hosts": len(hosts), "exposed": len(exposed), "seconds": seconds, "cpu_seconds": cpu,
+            "plan_bytes": shown}  # fmt: skip
+
+
+def _covered(_host: str, _zones: frozenset[str], facts: Mapping[str, Json]) -> Judgement:
+    return Judgement(frozenset(facts))
+
+
+def _released(fleet: Fleet) -> list[Fact]:
+    """Give an advisory that exposes some 500 hosts, and the artefacts of its package."""
+    ladders: dict[str, list[tuple[bytes, Installed, int]]] = {}
+    for _, package, hosts in fleet.packages():
+        if package.ecosystem == "debian:12" and "+site" not in package.version:
+            row = key(package.ecosystem, package.version), package, len(hosts)
+            ladders.setdefault(package.package, []).append(row)
+    best: tuple[int, Installed, list[Installed]] | None = None
+    for rows in ladders.values():
+        rows.sort(key=lambda row: row[0])
+        for end in range(1, len(rows)):
+            off = abs(EXPOSED - sum(count for _, _, count in rows[:end]))
+            if best is None or off < best[0]:
+                best = off, rows[end][1], [row[1] for row in rows[: end + 1]]
+    assert best, "there are packages of Debian 12"
+    _, to, packages = best
+    artefacts = [artefact(p.package, p.version, source=p.source) for p in packages]
+    return [advisory(to.package, to.version, source=to.source), *artefacts]
+
+
 def agree(folder: Path, rows: list[Range]) -> Row:
     """Hold 50 hosts of the fleet against the plain lookup: the same findings."""
     world, checked, found = Ranges(rows), 0, 0
@@ -240,7 +298,8 @@ def measure(hosts: int) -> Row:
     steps: tuple[tuple[str, Callable[[], Row]], ...] = (
         ("agree", lambda: agree(folder, rows)),
         ("cold", lambda: in_bulk(folder, "flat")), ("split", lambda: in_bulk(folder, "split")),
-        ("import", lambda: build(folder)), ("advisory", lambda: advisories(folder, rows)),
+        ("import", lambda: load(folder)), ("advisory", lambda: advisories(folder, rows)),
+        ("plan", lambda: plans(folder)),
         ("delta", lambda: deltas(folder)), ("after deltas", lambda: advisories(folder, rows)),
     )  # fmt: skip
     for name, step in steps:

@@ -27,7 +27,7 @@ from math import isqrt
 
 from pyroaring import BitMap
 
-from answerable.inventory.store import Place, Row, Store, bitmap, joined
+from answerable.inventory.store import Row, Store, bitmap, joined
 
 MANY = 16
 """Fewest versions of a name that are put into blocks."""
@@ -79,18 +79,20 @@ def _each(store: Store, kinds: BitMap) -> Iterator[BitMap]:
         yield hosts
 
 
-def enter(store: Store, new: Iterable[tuple[Place, int]]) -> None:
-    """Put packages that are new at a place into its block, if there are any."""
+def enter(store: Store, new: list[Row]) -> None:
+    """Put packages that are new at their places, each a place and an id, and into the blocks."""
+    new.sort()  # as the table is: many at once are written one page after the other
+    store.many("insert or ignore into place values (?, ?, ?, ?, ?)", new)
     if store.rows("select 1 from block limit 1"):
-        for place, number in new:
-            _enter(store, place, number)
+        for row in new:
+            _enter(store, row)
 
 
-def _enter(store: Store, place: Place, number: int) -> None:
-    name = tuple(place[:3])
+def _enter(store: Store, row: Row) -> None:
+    name, key, number = row[:3], row[3], row[4]
     found = store.rows(
         f"select low, kinds from block where {_NAME} and low <= ? order by low desc limit 1",  # noqa: S608
-        (*name, place[3]),
+        (*name, key),
     )
     for low, data in found:
         kinds = bitmap(data)

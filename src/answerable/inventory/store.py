@@ -147,7 +147,7 @@ class Store:
         self.file, self._places = file, places
         self._ids: dict[Row, int] = {}
         self._moved = Moved(0, BitMap())
-        self.fresh: list[tuple[Place, int]] = []
+        self.fresh: list[Row] = []
         with self._said():
             self._sqlite = sqlite3.connect(file, timeout=BUSY, isolation_level=None)
             self._require_form()
@@ -288,9 +288,7 @@ class Store:
             f"insert into package ({_FIELDS}, unordered) values (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (*fields, why),
         )
-        self.fresh += [(place, number) for place in places]
-        rows = [(*place, number) for place in places]
-        self.many("insert or ignore into place values (?, ?, ?, ?, ?)", rows)
+        self.fresh += [(*place, number) for place in places]
         return number
 
 

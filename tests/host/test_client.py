@@ -16,21 +16,25 @@ def server(*answers: bytes | Callable[[socket.socket], None]) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     left = list(answers)
 
-    def serve() -> None:
+    def serve(conn: socket.socket) -> None:
+        with conn:
+            while left and _request(conn):
+                answer = left.pop(0)
+                if callable(answer):
+                    answer(conn)
+                    break
+                conn.sendall(answer)
+
+    def accept() -> None:
+        # Each in a thread: a client may open another connection before it gives one up for reuse.
         while left:
             try:
                 conn, _ = listener.accept()
             except OSError:
                 return
-            with conn:
-                while left and _request(conn):
-                    answer = left.pop(0)
-                    if callable(answer):
-                        answer(conn)
-                        break
-                    conn.sendall(answer)
+            threading.Thread(target=serve, args=(conn,), daemon=True).start()
 
-    thread = threading.Thread(target=serve, daemon=True)
+    thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -24,6 +24,8 @@ INET, UNIX, NETLINK, PACKET = (
     int(f) for f in (socket.AF_INET, socket.AF_UNIX, socket.AF_NETLINK, socket.AF_PACKET)
 )
 STREAM, DGRAM, RAW, CLOEXEC = 1, 2, 3, 0o2000000
+SENDS = (((44, 206), 3), ((46, 211), 2), ((307, 269), 3))
+NOSIGNAL, FAST_OPEN = 0x4000, 0x20000000
 
 
 def judge(program: bytes, arch: int, number: int, *arguments: int) -> str:
@@ -85,6 +87,11 @@ def test_agentd_keeps_reading_sending_and_threads(
     for family in (UNIX, NETLINK, PACKET):
         assert call(SOCKET, family, STREAM) == "EPERM"
     assert call(SOCKET, INET, RAW) == "EPERM"
+    for protocol, came in ((6, "allow"), (262, "EPERM"), (132, "EPERM"), (1, "EPERM")):
+        assert call(SOCKET, INET, STREAM, protocol) == came
+    for send, place in SENDS:
+        assert call(send, *[0] * place, NOSIGNAL) == "allow"
+        assert call(send, *[0] * place, NOSIGNAL | FAST_OPEN) == "EPERM", "connects past Landlock"
     assert judge(program, I386, 11) == "kill", "another table's execve"
     assert judge(program, arch, 0x40000000 | 59) == "kill", "x32's"
     assert {judge(program, arch, n) for n in range(600, 5000, 7)} == {"EPERM"}, "newer kernels'"

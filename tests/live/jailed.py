@@ -19,6 +19,8 @@ from pathlib import Path
 from answerable.host.agentd import Settings, jail
 from answerable.host.through import alone
 
+_MPTCP = 262
+
 
 def tried(what: Callable[[], object]) -> str:
     """Try it; give what came of it."""
@@ -35,6 +37,12 @@ def connect(port: int, kind: int = socket.SOCK_STREAM) -> None:
     with socket.socket(socket.AF_INET, kind) as sock:
         sock.settimeout(5)
         sock.connect(("127.0.0.1", port))
+
+
+def fast_open(port: int) -> None:
+    """Connect with the first bytes, without connect(2)."""
+    with socket.socket() as sock:
+        sock.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", port))
 
 
 def bind(kind: int) -> None:
@@ -69,6 +77,8 @@ def agentd(allowed: int, other: int, secret: Path) -> dict[str, str]:
         "chown": tried(lambda: os.chown(secret, 0, 0)),
         "connect allowed": tried(lambda: connect(allowed)),
         "connect other": tried(lambda: connect(other)),
+        "connect by sending": tried(lambda: fast_open(other)),
+        "mptcp": tried(lambda: socket.socket(socket.AF_INET, proto=_MPTCP).close()),
         "udp": tried(lambda: connect(53, socket.SOCK_DGRAM)),
         "unix": tried(lambda: socket.socket(socket.AF_UNIX).close()),
         "netlink": tried(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()),

@@ -31,6 +31,11 @@ _X32 = 0x40000000
 _THREAD = 0x00010000
 _KIND = 0xF
 """The part of a socket's type that is no flag."""
+_WHOLE = 0xFFFFFFFF
+_FAST_OPEN = 0x20000000
+"""MSG_FASTOPEN (send(2)): it connects, and Landlock is not asked."""
+_SENDS = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
+"""Calls that send, and where their flags are."""
 
 _ARCHS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 # Name, number on x86_64, number on aarch64; -1 where there is none.
@@ -53,7 +58,7 @@ recvmmsg 299 243, prlimit64 302 261, sendmmsg 307 269, getrandom 318 278, membar
 statx 332 291, rseq 334 293, getdents64 217 61, faccessat 269 48, faccessat2 439 439,
 close_range 436 436, clone3 435 435
 """
-_JUDGED = {"socket", "clone", "clone3"}
+_JUDGED = {"socket", "clone", "clone3", *_SENDS}
 
 
 class NoSeccomp(OSError):
@@ -88,7 +93,7 @@ def no_network() -> None:
         NoSeccomp: it cannot be given up here.
     """
     families = (int(socket.AF_UNIX), int(socket.AF_NETLINK))
-    rule = _Rule("socket", ((0, 0xFFFFFFFF, families),))
+    rule = _Rule("socket", ((0, _WHOLE, families),))
     _install(_program([rule], _ALLOW, _ALLOW), unprivileged=False)
 
 
@@ -98,7 +103,11 @@ def _rules(*, datagrams: bool) -> Iterator[_Rule]:
     for name in _numbers():
         if name not in _JUDGED:
             yield _Rule(name)
-    yield _Rule("socket", ((0, 0xFFFFFFFF, families), (1, _KIND, kinds)))
+    # Landlock judges the ports of TCP alone: MPTCP and SCTP are streams, too.
+    protocols = (0, int(socket.IPPROTO_TCP), int(socket.IPPROTO_UDP))
+    yield _Rule("socket", ((0, _WHOLE, families), (1, _KIND, kinds), (2, _WHOLE, protocols)))
+    for name, place in _SENDS.items():
+        yield _Rule(name, ((place, _FAST_OPEN, (0,)),))
     yield _Rule("clone", ((0, _THREAD, (_THREAD,)),))
 
 

@@ -188,3 +188,20 @@ def test_status_shows_what_is_installed_and_not_effective(
     monkeypatch.setattr("answerable.host.program.find_need", lambda: Need({}))
     out = said(capsys, "status", "--dir", site.place, "--output", "json")[1]
     assert json.loads(out)["not_effective"] == {}
+
+
+def test_status_shows_words_of_others_on_one_line(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user maps a file with an odd name; a taken-over agentd adds a line and moves the cursor."""
+    assert said(capsys, "apply", "--dir", site.place)[0] == 0
+    kept = site.place / "status.json"
+    trouble = ["away\nagentd: confined", "\x1b[2J"]
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"trouble": trouble}))
+    need = Need({"user@1000": "/home/u/\udcff\x1b[2J"})
+    monkeypatch.setattr("answerable.host.program.find_need", lambda: need)
+    code, out, _ = said(capsys, "status", "--dir", site.place)
+    assert code == 0
+    assert "installed, not effective: user@1000 runs the old /home/u/??[2J" in out.splitlines()
+    assert "trouble: away?agentd: confined" in out.splitlines()
+    assert "\x1b" not in out

@@ -215,18 +215,18 @@ def _print(status: dict[str, object], output: str) -> None:
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     for row in [list(columns), *rows]:
         words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]
-        _tell("  ".join(words).rstrip())
+        _show("  ".join(words).rstrip())
     _tell(f"log: {status['size']} records; reports to send: {status['unsent']}")
     old = status.get("not_effective", {})
     for unit, file in old.items() if isinstance(old, dict) else ():
-        _tell(f"installed, not effective: {unit} runs the old {file}")
+        _show(f"installed, not effective: {unit} runs the old {file}")
     for one in _rows(status.get("kept"), "rows"):
-        _tell(f"kept: {_kept(one)}")
+        _show(f"kept: {_kept(one)}")
     for other in _rows(status, "competing"):
-        _tell(f"updater: {other['name']} {other['state']}: {other['why']}")
-    _tell(f"agentd: {status.get('agentd', 'unknown')}")
+        _show(f"updater: {other['name']} {other['state']}: {other['why']}")
+    _show(f"agentd: {status.get('agentd', 'unknown')}")
     for trouble in status["trouble"] if isinstance(status["trouble"], list) else ():
-        _tell(f"trouble: {trouble}")
+        _show(f"trouble: {trouble}")
 
 
 def _rows(status: object, name: str) -> list[dict[str, Any]]:
@@ -241,6 +241,11 @@ def _kept(one: dict[str, Any]) -> str:
 
 def _tell(data: str) -> None:
     sys.stdout.write(data + "\n")
+
+
+def _show(line: str) -> None:
+    # Names of files and words of servers are others': they move no cursor and add no line.
+    _tell("".join(c if c.isprintable() else "?" for c in line))
 
 
 def _say(words: str) -> None:

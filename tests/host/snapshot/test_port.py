@@ -4,6 +4,7 @@ The drivers are driven for real, where the machine can, by tests/live/test_snaps
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -228,3 +229,23 @@ def test_an_order_takes_the_snapshot_that_the_settings_name(tmp_path: Path) -> N
         actions.prepare(order, change)
     done = actions.act(NAME, change, staged)
     assert (done.result, done.reason, done.detail) == ("failed", "tool", "no room")
+
+
+def test_a_file_that_goes_while_it_is_counted_stops_nothing(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host goes on while its upper layer is measured."""
+    del recorder
+    for name in ("upper", "into", "state"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "upper/gone").write_text("x")
+    seen = os.lstat
+
+    def gone(path: str | Path, **more: int) -> os.stat_result:
+        if str(path).endswith("gone"):
+            raise FileNotFoundError(path)
+        return seen(path, **more)
+
+    monkeypatch.setattr(os, "lstat", gone)
+    places = {name: str(tmp_path / name) for name in ("upper", "into")}
+    Overlay(tmp_path / "state", **places).ready()

@@ -9,6 +9,7 @@ of a layer in use cannot have: services write on while it is made.
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from answerable.host.driver import sync_directory
@@ -82,8 +83,10 @@ class Overlay:
 
 
 def _size(folder: Path) -> int:
-    return sum(
-        os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118  of a walk
-        for place, _, names in os.walk(folder)
-        for name in names
-    )
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            # The host goes on: a file may be gone by now.
+            with suppress(FileNotFoundError):
+                size += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118  of a walk
+    return size

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.host.transaction import data
-from answerable.host.transaction.port import Drifted, FilesFailed, Look
+from answerable.host.transaction.port import LEVELS, Drifted, FilesFailed, Look
 from tests.fakes.fake_files import MemoryFiles
 from tests.host.transaction.test_journal import (
     HOME,
@@ -202,3 +202,26 @@ def test_a_damaged_mark_stops_the_repair() -> None:
     files.write(f"{HOME}/000001/live", [b"{"])
     with pytest.raises(FilesFailed, match="damaged"):
         data.back(files, f"{HOME}/000001", "tag")
+
+
+def test_folders_that_nobody_can_follow_are_named() -> None:
+    """A service makes folders in folders: the agent says so, and does not end of it."""
+    files, path = made(), FOLDER
+    for _ in range(LEVELS):
+        path += "/d"
+        files.mkdir(path)
+    with pytest.raises(FilesFailed, match="goes deeper"):
+        data.measure(files, [FOLDER])
+
+
+def test_a_socket_whose_name_is_no_text_is_kept_in_mind() -> None:
+    """Names of files are a service's own."""
+    files = made()
+    odd = f"{FOLDER}/\udcff"
+    put(files, odd, b"")
+    seen = files.look
+    look_other = Look("other", 0o600, 7, 8)
+    files.look = lambda path: look_other if path == odd else seen(path)  # type: ignore[method-assign]
+    files.mkdir(HOME + "/000001")
+    data.keep(files, f"{HOME}/000001", [FOLDER])
+    assert data.folders(files, f"{HOME}/000001") == [FOLDER]

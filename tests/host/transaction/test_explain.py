@@ -182,3 +182,10 @@ def test_unexplained_effects_are_refused_whatever_is_allowed(root: Path) -> None
     rehearsal = Rehearsal(found, "", found.sensitive, (), None)  # type: ignore[arg-type]
     with pytest.raises(TransactionDiffers, match=r"/etc/cron\.d/evil"):
         rehearsal.refuse(["cron"])
+
+
+@pytest.mark.parametrize("told", [{"path": "/usr/\udcff"}, {"path": "/usr/x", "to": "\udc80"}])
+def test_a_name_that_is_no_text_is_refused(told: dict[str, str]) -> None:
+    """A package can ship it; no agent ends of it."""
+    with pytest.raises(TransactionDiffers, match="not UTF-8"):
+        digest([{"by": "tool", "is": "link", **told}])

@@ -133,3 +133,16 @@ def test_damaged_headers_are_refused(data: bytes) -> None:
         found = Header(data)
         rpmheader.paths(found)
         rpmheader.version(found)
+
+
+def test_a_long_folder_of_many_files_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header of a few megabytes would otherwise take all memory, as whole paths."""
+    monkeypatch.setattr(rpmheader, "DATA", 4000)
+    folder = "/" + "d" * 1000 + "/"
+    tags: dict[int, Value] = {
+        Tag.FOLDERS: [folder],
+        Tag.FOLDER_OF: [0] * 4,
+        Tag.BASE_NAMES: ["a", "b"] * 2,
+    }
+    with pytest.raises(Damaged, match="one long folder"):
+        rpmheader.paths(Header(header(tags)))

@@ -1,10 +1,11 @@
 """Which disks are copied is read from the kernel's table; what cannot be said is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from answerable.host.transaction.sandbox import SandboxFailed, disks
+from answerable.host.transaction.sandbox import SandboxFailed, disks, left_by_scripts
 
 TABLE = """\
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -28,3 +29,16 @@ def test_paths_that_options_cannot_say_are_refused(tmp_path: Path) -> None:
     Path(bad).mkdir()
     with pytest.raises(SandboxFailed):
         disks(f"21 1 8:1 / {bad} rw - ext4 /dev/sda1 rw\n", ())
+
+
+def test_what_scripts_put_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    """A link would be read on the host, by root; a pipe would hold the agent up for good."""
+    asked = tmp_path / "asked"
+    assert left_by_scripts(asked) == ""
+    asked.write_text("nginx restart\n")
+    assert left_by_scripts(asked) == "nginx restart\n"
+    (tmp_path / "link").symlink_to(asked)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "pipe", "folder"):
+        assert left_by_scripts(tmp_path / name) == ""

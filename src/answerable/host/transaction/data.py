@@ -19,9 +19,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from answerable.host.transaction.bring import Want, bring, clear, parent
-from answerable.host.transaction.port import Drifted, Files, FilesFailed, Look
+from answerable.host.transaction.port import Drifted, Files, FilesFailed, Look, odd_path
 from answerable.host.transaction.sensitive import classes
-from answerable.kernel.canon import encode
 
 LIMIT = 1 << 30
 """Most bytes in the data folders of one transaction."""
@@ -50,7 +49,8 @@ def keep(files: Files, place: str, paths: Sequence[str]) -> None:
         FilesFailed: something could not be read or written.
     """
     others = _copy(files, paths, f"{place}/data")
-    mark = encode({"folders": sorted(paths), "others": others})
+    # In ASCII: names of files need not be text.
+    mark = json.dumps({"folders": sorted(paths), "others": others})
     files.write(f"{place}/live.part", [mark.encode()])
     files.sync(f"{place}/live.part")
     files.rename(f"{place}/live.part", f"{place}/live")
@@ -105,6 +105,8 @@ def odd(path: str, before: Look | None, after: Look | None) -> list[str]:
 
 def walk(files: Files, path: str) -> Iterator[tuple[str, Look]]:
     """Give a path with its look, and all below it; a folder comes before what is in it."""
+    if why := odd_path(path):
+        raise FilesFailed(f"`{path[:80]}`.. {why}; look at it")
     look = files.look(path)
     if look:
         yield path, look

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from answerable.host.driver import DriverFailed
+from answerable.host.driver import DriverFailed, TransactionDiffers
 from answerable.host.transaction.disk import Disk
-from answerable.host.transaction.port import Look
+from answerable.host.transaction.port import Look, odd_path
 from answerable.host.transaction.sandbox import Layer
 
 CHANGES = 200_000
@@ -50,12 +50,15 @@ def changes(layers: Sequence[Layer], root: Path, *, times: bool = False) -> list
 
     Raises:
         DriverFailed: more paths changed than `CHANGES`.
+        TransactionDiffers: a path is deeper or longer than can be followed.
     """
     found = list[Change]()
     for layer in layers:
         with Disk(layer.upper) as upper, Disk(root) as host:
             for inner, gone in _walk(layer.upper, "", host, layer.mount.rstrip("/")):
                 path = f"{layer.mount.rstrip('/')}{inner}"
+                if why := odd_path(path):
+                    raise TransactionDiffers(f"`{path[:80]}`.. {why}; a person must look at it")
                 before, after = host.look(path), None if gone else upper.look(inner)
                 if not _equal(before, after, times=times):
                     found.append(Change(path, before, after, layer.upper / inner.lstrip("/")))

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from answerable.host.driver import TransactionDiffers
 from answerable.host.transaction import derived
 from answerable.host.transaction.effects import Change
 from answerable.host.transaction.family import Database, Shipment, Shipped
@@ -211,9 +212,18 @@ def effect(change: Change, by: str) -> Json:
 
 
 def digest(effects: Iterable[Json]) -> str:
-    """Give the hash of a list of effects, hex; their order does not matter."""
+    """Give the hash of a list of effects, hex; their order does not matter.
+
+    Raises:
+        TransactionDiffers: a path or link in it is no text.
+    """
     lines = sorted(encode(one) for one in effects)
-    return sha256(VERSION.encode() + "".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    text = VERSION + "".join(f"{line}\n" for line in lines)
+    try:
+        return sha256(text.encode()).hexdigest()
+    except UnicodeEncodeError as error:
+        near = text[error.start - 80 : error.end]
+        raise TransactionDiffers(f"a path or link is not UTF-8, near {near!a}") from error
 
 
 def sensitive(found: Mapping[str, Sequence[str]]) -> list[str]:

@@ -10,6 +10,7 @@ Adapter: `disk.py`; its twin in tests forgets what was not synced. Left out: tim
 of symbolic links; labels of SELinux, which the policy gives.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, Protocol
@@ -19,11 +20,19 @@ from answerable.kernel.canon import Json
 
 CHUNK = 1 << 20
 """Bytes that are read or written at once."""
+LEVELS, LENGTH = 200, 2048
+"""Deepest and longest path that is followed; more than that was made to stop whoever follows."""
 Kind = Literal["file", "link", "dir", "other"]
 
 
 class FilesFailed(DriverFailed):
     """The host's files cannot be read or written."""
+
+
+def odd_path(path: str) -> str:
+    """Tell why a path is not followed any further; nothing if it is."""
+    long = path.count("/") > LEVELS or len(os.fsencode(path)) > LENGTH
+    return f"goes deeper than {LEVELS} folders or {LENGTH} bytes" if long else ""
 
 
 class Drifted(DriverFailed):

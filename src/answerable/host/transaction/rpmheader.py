@@ -146,6 +146,8 @@ def paths(header: Header) -> list[str]:
     names = header.texts(Tag.BASE_NAMES)
     if len(names) != len(of) or any(number >= len(folders) for number in of):
         raise Damaged("names and folders of a header do not fit")
+    if sum(len(folders[number]) for number in of) > DATA:
+        raise Damaged("one long folder of a header is named by very many files")
     return [folders[number] + name for number, name in zip(of, names, strict=True)]
 
 

@@ -19,6 +19,7 @@ file systems that cannot be a lower layer (they are not to be seen in the copy).
 import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -117,11 +118,7 @@ class Sandbox:
     @property
     def asked(self) -> tuple[str, ...]:
         """What scripts wanted done to services, `unit action`, each once; they could write more."""
-        try:
-            with (self._seen / "given/asked").open("rb") as file:
-                text = file.read(TABLE).decode("utf-8", "replace")
-        except OSError:
-            return ()
+        text = left_by_scripts(self._seen / "given/asked")
         words = re.compile(r"[A-Za-z0-9@._-]{1,80} [a-z -]{1,40}")
         return tuple(sorted({line for line in text.splitlines() if words.fullmatch(line)}))
 
@@ -242,6 +239,18 @@ def disks(table: str, hidden: Sequence[str]) -> list[str]:
             "the mounts of this host are too many, or have `:`, `,` or `\\` in them"
         )
     return sorted(found)
+
+
+def left_by_scripts(path: Path) -> str:
+    """Give the start of a file that scripts could put anything in place of."""
+    try:
+        # A link would lead into the host's own files, a pipe would never be opened.
+        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(found, "rb") as file:  # noqa: PTH123  of a descriptor
+            sound = stat.S_ISREG(os.fstat(found).st_mode)
+            return file.read(TABLE).decode("utf-8", "replace") if sound else ""
+    except OSError:
+        return ""
 
 
 def _sockets() -> list[str]:

@@ -134,6 +134,27 @@ def test_images_are_read(tmp_path: Path) -> None:
         images(tmp_path / "gone")
 
 
+@pytest.mark.parametrize("odd", ["9" * 5000, "1\t2", "1\x1b[2J"])
+def test_no_word_of_a_host_makes_its_next_look_a_first_one(books: Books, odd: str) -> None:
+    """Attack: a version that no account can hold, so that the host is met anew and believed."""
+    (row,) = after(books, {**FIRST, "jq": odd})
+    assert row.found.startswith("odd-")
+    books.tell("web1", row.subject)
+    assert not books.untold("web1", row.subject)
+    assert after(books, {**FIRST, odd: "1"})[0].found == "1"
+    assert [each.name for each in after(books, {**FIRST, "nc": "1"})] == ["nc"]
+
+
+def test_an_account_that_could_not_be_read_again_is_not_written(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: a host says so much that its account is cut, and is met anew."""
+    monkeypatch.setattr("answerable.observe.reconcile.FILE", 1000)
+    with pytest.raises(Unseen, match="more than 1000 bytes"):
+        books.check("web1", {f"p{n}": "1" for n in range(100)}, (), (), 20)
+    assert [each.name for each in after(books, {**FIRST, "nc": "1"})] == ["nc"]
+
+
 @given(st.binary(max_size=80) | st.sampled_from([b'{"manifests":[1]}', b"[]", b'{"manifests":0}',
        b'{"manifests":[{"digest":1}]}', b'{"manifests":[{"digest":"md5:1"}]}']))  # fmt: skip
 def test_what_is_no_index_is_unseen(data: bytes) -> None:

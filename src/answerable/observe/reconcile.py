@@ -13,7 +13,10 @@ Rules:
    bring that very version is under way on the host, it has `UNDER_WAY` seconds to be reported.
 3. It stays open, and is listed, until it is back as it was, or a reported move leads to it.
 4. `artefacts` are the packages that moves brought: their files are compared again and again.
-5. An image is a name with a digest (`of_layout`, `of_list`); a notice that names the digest among
+5. What no package is called (too long, with controls) counts under its hash, and what would make an
+   account too large to be read again is not written: nothing that a host says makes its next look
+   a first one.
+6. An image is a name with a digest (`of_layout`, `of_list`); a notice that names the digest among
    its artefacts explains it.
 
 Left out: accepting a change after the fact. Whoever runs the observer takes the host's file away,
@@ -23,6 +26,7 @@ and the next look is its first. What changed before the first look.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from json import loads
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +48,8 @@ ARTEFACTS = 500
 """Most packages of one host whose files are compared again, the newest."""
 TOLD = 1_000
 """Most things said of one host that are remembered."""
+WORD = 255
+"""Longest name or version that is kept as it is, characters."""
 ANY = "*"
 """Stands for whatever was there before."""
 _SHAPE = {"artefacts": "any", "installed": "any", "looked": "int", "open": "any", "told": ["text"]}
@@ -106,10 +112,13 @@ class Books:
             moves: what its reported changes moved.
             under_way: (name, version) that orders which were begun would still bring.
             now: POSIX seconds.
+
+        Raises:
+            Unseen: if it says more than an account holds.
         """
-        account = self._read(host)
+        account, found = self._read(host), {_called(n): _called(v) for n, v in found.items()}
         if account is None:
-            self._write(host, _Account(installed=dict(found), looked=now))
+            self._write(host, _Account(installed=found, looked=now))
             return []
         for name in sorted({*account.installed, *found, *account.open}):
             before, after = account.installed.get(name, ""), found.get(name, "")
@@ -169,7 +178,10 @@ class Books:
         return _Account(**found) if conforms(found, _SHAPE) else None
 
     def _write(self, host: str, account: _Account) -> None:
-        write(self._folder / f"{host}.json", encode(vars(account)).encode())
+        data = encode(vars(account)).encode()
+        if len(data) > FILE:
+            raise Unseen(f"its account would have more than {FILE} bytes; look at what it says")
+        write(self._folder / f"{host}.json", data)
 
 
 def moved(
@@ -195,6 +207,11 @@ def moved(
 def _rows(host: str, account: _Account) -> Iterable[Unexplained]:
     for name, (found, since, _) in sorted(account.open.items()):
         yield Unexplained(host, name, account.installed.get(name, ""), found, since)
+
+
+def _called(text: str) -> str:
+    sound = conforms(text, "text") and len(text) <= WORD
+    return text if sound else f"odd-{sha256(text.encode(errors='replace')).hexdigest()}"
 
 
 def _explained(name: str, before: str, after: str, moves: Collection[Move]) -> Move | None:

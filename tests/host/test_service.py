@@ -91,6 +91,21 @@ def test_unit_that_ends_at_once_does_not_run(tmp_path: Path) -> None:
         assert not services.running("web")
 
 
+def test_unit_that_ends_while_it_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the signal: that is what was wanted."""
+    pids = iter([4711, 0])
+
+    def gone(*_: int) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(PidfileServices, "_process", lambda *_: next(pids))
+    monkeypatch.setattr(os, "kill", gone)
+    PidfileServices(tmp_path, {"web": FOREVER}).stop("web")
+    assert next(pids, None) is None
+
+
 @pytest.mark.parametrize("unit", ["../../bin/sh", "a b", "-x", "", "web\n", "db"])
 def test_order_cannot_name_anything_but_a_unit(unit: str, tmp_path: Path) -> None:
     """A path, a flag or an unknown name is no unit, for any service tool."""

@@ -107,8 +107,8 @@ def answer(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
 
 
 def until(holds: Any, what: str) -> None:  # noqa: ANN401  any callable
-    """Wait for a condition; give up after half a minute."""
-    for _ in range(600):
+    """Wait for a condition; give up after some five minutes: machines may be busy."""
+    for _ in range(6000):
         if holds():
             return
         time.sleep(0.05)

@@ -34,10 +34,11 @@ ASK = (
 IMPOSSIBLE = {"/usr/bin/jq"}
 """What a live script lacks the capability for."""
 KILL = """
-import os, pathlib
+import contextlib, os, pathlib
 for place in pathlib.Path('/proc').glob('[0-9]*'):
-    if b'/opt/drive.py' in (place / 'cmdline').read_bytes():
-        os.kill(int(place.name), 9)
+    with contextlib.suppress(OSError):  # it may just have ended
+        if int(place.name) != os.getpid() and b'/opt/drive.py' in (place / 'cmdline').read_bytes():
+            os.kill(int(place.name), 9)
 """
 
 

@@ -19,6 +19,7 @@ import subprocess
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -175,7 +176,8 @@ class PidfileServices:
             pid = self._process(_checked(unit))
             if not pid:
                 return
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # it may just have ended
+                os.kill(pid, number)
             for _ in range(int(STOP_SECONDS / _PAUSE)):
                 if not self._process(unit):
                     return

@@ -1,5 +1,9 @@
 """What every test shares: the machine's abilities, and how many examples a property is shown.
 
+Live tests run in two processes: those that use one tree and mirror (`ground`) one after another,
+and otherwise each file by itself. What a test recorded as `told` (a seed, counts) is shown at the
+end, also where it passed.
+
 A live test says what it needs (`@pytest.mark.needs("overlay")`). It is skipped only where the probe
 tried that and failed; `.ci/run` asks the probe again and fails on a skip that had no cause.
 """
@@ -33,3 +37,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             ability = _probe(name)
             if not ability.works:
                 pytest.skip(f"needs {name}: {ability.why}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put live tests that would disturb each other into one process."""
+    for item in items:
+        if item.get_closest_marker("live"):
+            file = item.path.stem
+            shared = "ground" in getattr(item, "fixturenames", ()) and "rpm" not in file
+            item.add_marker(pytest.mark.xdist_group("ground" if shared else file))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests told of themselves."""
+    stats = terminalreporter.stats
+    for report in [*stats.get("passed", ()), *stats.get("failed", ())]:
+        for name, value in report.user_properties:
+            if name == "told":
+                terminalreporter.line(f"{report.nodeid.rpartition('/')[2]}: {value}")

@@ -138,6 +138,20 @@ def test_reboots_under_an_authorization_of_fixes(sim: Simulator) -> None:
     refused(sim.mutant(edit=reboot), "not_covered")
 
 
+def test_a_reboot_alone_takes_people(sim: Simulator) -> None:
+    """It fixes nothing, so no authorization covers it; approvers of this very plan may want it."""
+
+    def reboot(order: Json) -> None:
+        order["changes"] = [{"id": "up", "type": "reboot", "caused_by": "", "risk": "high"}]
+        order["undo"] = []
+
+    order = sim.play(edit=reboot, notice=by_people)
+    refused(sim.ask(order), "not_enough_people")
+    for person in ("kim", "lee"):
+        sim.tell("approval", approval(order.notice), person)
+    allowed(sim.ask(order))
+
+
 @pytest.mark.parametrize(
     "when",
     [

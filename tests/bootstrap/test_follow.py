@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -91,6 +92,21 @@ def test_what_was_said_of_a_notice_is_found(town: Village) -> None:
     followed.refresh()
     assert [said.kind for said in followed.said(about)] == list(kinds)
     assert followed.said(HASH[::-1]) == []
+
+
+def test_hosts_that_wait_for_a_reboot_are_known(town: Village) -> None:
+    """By the last report about it, their own; a reboot that failed ends no waiting."""
+    followed = logs(town)
+    followed.hosts = [town.sim.members["web1"].enrolled]
+    for result, why, waits in (
+        ("succeeded", "reboot_required", True), ("failed", "reboot", True),
+        ("succeeded", "", True), ("succeeded", "rebooted", False),
+        ("succeeded", "not_needed", False), ("succeeded", "reboot_required", True),
+    ):  # fmt: skip
+        fields = {"result": result, "reason": why, "order": sha256(why.encode()).hexdigest()}
+        town.say("report", town.fleet.report_entry("report", "host", **fields))
+        followed.refresh()
+        assert followed.waiting() == (frozenset({"web1"}) if waits else frozenset()), why
 
 
 def test_the_first_checkpoint_of_a_size_is_kept(town: Village, tmp_path: Path) -> None:

@@ -221,6 +221,35 @@ def clone(hub: Hub, answer: Json) -> None:
         settings["hosts"][name]["clone"] = "web"
 
 
+def test_a_reboot_needs_the_hosts_setting(hub: Hub) -> None:
+    """By the settings and the people who approve; another word is refused before planning."""
+    settings = cast("dict[str, Any]", hub.planning.party.settings)
+    settings["hosts"]["pci1"]["reboot"] = "always"
+    hub.release()
+    wish = Wish("pci by hand", zones=frozenset({"pci", "web"}))
+    order = {o["host"]: [c["type"] for c in o["changes"]]
+             for ring in hub.planning.plan(wish).orders for o in ring}  # fmt: skip
+    assert order["pci1"] == ["snapshot", "upgrade", "restart", "reboot", "health"]
+    assert "reboot" not in order["web1"] + order["web2"]
+    settings["hosts"]["pci1"]["reboot"] = "sometimes"
+    with pytest.raises(NotConfigured, match="`reboot` of `pci1` is `sometimes`"):
+        hub.planning.plan(wish)
+
+
+def test_a_host_that_waits_is_rebooted_with_its_next_upgrade(hub: Hub) -> None:
+    """It said so, its setting is `needed`; the authorization is silent, so people are told."""
+    settings = cast("dict[str, Any]", hub.planning.party.settings)
+    settings["hosts"]["web1"]["reboot"] = "needed"
+    hub.town.fleet.enrol("web1")
+    said = {"host": "web1", "reason": "reboot_required"}
+    hub.town.say("report", hub.town.fleet.report_entry("report", "host", **said))
+    made = hub.plan()
+    told = {row["host"]: row["reason"] for row in made.body["escalated"]}
+    assert "does not name `reboot`" in told["web1"]
+    assert made.reboots == 0
+    assert hub.planning.plan(Wish("by hand", zones=frozenset({"web"}))).reboots == 1
+
+
 def test_effects_are_noticed_before_anything_is_done(hub: Hub) -> None:
     """What a clone did stands in every order, its list is kept, and heralds show its hash."""
     clone(hub, {"changes": [{**SEEN, "sensitive": {}}]})

@@ -41,6 +41,7 @@ def plan(
     unknown: Sequence[str] = (),
     services: Services = SERVICES,
     most: int = 12,
+    waiting: frozenset[str] = frozenset(),
     rehearse: Rehearse = no_clone,
     **mandate: object,
 ) -> Plan:
@@ -48,7 +49,7 @@ def plan(
     hosts = hosts or [host("web1")]
     facts = facts or known()
     ranked = rank(match(facts, hosts, unknown).exposures, Context())
-    fleet = Fleet(hosts, {each.host: services for each in hosts}, unknown)
+    fleet = Fleet(hosts, {each.host: services for each in hosts}, unknown, waiting)
     wanted = replace(MANDATE, hosts=most, **mandate)  # type: ignore[arg-type]
     return build(wanted, fleet, ranked, facts, judged, rehearse)  # type: ignore[arg-type]
 

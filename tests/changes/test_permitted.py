@@ -36,11 +36,16 @@ HOSTS = ("web1", "web2", "api1", "legacy1", "pci1")
 class Story:
     """Released facts, a plan by the standing authorization, its notice, and the window over."""
 
-    def __init__(self) -> None:
-        """Play up to the moment at which ring 1 may start."""
+    def __init__(self, reboot: str = "never") -> None:
+        """Play up to the moment at which ring 1 may start.
+
+        Args:
+            reboot: the setting of every host; the authorization names it.
+        """
         made = propose(law.FEED, [MemorySource(FACTS, relations=NEEDS)], [*SSL, "curl"], 0)
         assert isinstance(made, Candidate)
-        self.sim = Simulator(facts=[fact.text for fact in made.facts])
+        self.reboot = reboot
+        self.sim = Simulator(authorization=_named, facts=[fact.text for fact in made.facts])
         self.known = Known([Snapshot(self.sim.released, made)])
         self.plan = self._plan()
         now = self.sim.now
@@ -55,7 +60,7 @@ class Story:
         mandate = Mandate(
             self.sim.fleet, "planner1", "ssl", "authorization", "urgent", (1, 2, 9), 15
         )  # fmt: skip
-        services = {name: Services(("nginx.service",), ("http",)) for name in HOSTS}
+        services = {n: Services(("nginx.service",), ("http",), self.reboot) for n in HOSTS}
         ranked = rank(match(self.known, hosts, []).exposures, Context())
         return build(mandate, Fleet(hosts, services), ranked, self.known, _judge)
 
@@ -96,7 +101,12 @@ def _judge(host: str, zones: frozenset[str], facts: Mapping[str, Json]) -> Judge
     return Judgement(
         frozenset(name for name, fact in facts.items() if holds(when, fact)),
         f"{host} stands in excluded zone {min(barred)}" if barred else "",
+        frozenset({"reboot"}),
     )
+
+
+def _named(terms: Json) -> None:
+    terms["effects"] = ["reboot"]
 
 
 def test_every_change_of_a_built_plan_is_permitted_in_its_turn() -> None:
@@ -111,6 +121,17 @@ def test_every_change_of_a_built_plan_is_permitted_in_its_turn() -> None:
     assert version_key("debian:12", installed["debian:12/curl"]) < version_key(
         "debian:12", "7.88.1-10+deb12u9"
     )
+
+
+def test_a_planned_reboot_is_permitted_in_its_turn() -> None:
+    """Behind the restart and before the check, under the authorization of the fixes."""
+    story = Story("always")
+    order, data = story.order("api1")
+    changes = story.plan.orders[0][0]["changes"]
+    assert [c["type"] for c in changes[-3:]] == ["restart", "reboot", "health"]
+    for change in changes:
+        verdict = story.act(order, data, change)
+        assert isinstance(verdict, Permit), (change["id"], verdict)
 
 
 def test_the_undo_of_a_built_plan_is_permitted_after_a_corroborated_failure() -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from answerable.changes.build import Services
 from answerable.host.act import Tools
 from answerable.host.agent import Agent
 from answerable.host.reboot import RETURN_SECONDS, Machine, newer_kernel
 from answerable.host.service import ServiceFailed
 from answerable.host.stale import Need
 from answerable.kernel.canon import Json
+from tests.changes.planning import plan
 from tests.host.conftest import Site
 from tests.host.test_agent import DONE, begun
 
@@ -101,6 +103,22 @@ def test_a_reboot_is_reported_by_the_agent_that_comes_back(
     assert site.world.said() == [*BEFORE, *done]
     assert box.asked == [ONE]
     assert len(begun(site)) == 4
+
+
+def test_what_a_planner_orders_is_done(site: Site, box: Box) -> None:
+    """Its restart, its reboot and its check, behind an upgrade, by two agents in turn."""
+    made = plan(services=Services(("nginx",), ("nginx",), "always"))
+    planned = [c for c in made.orders[0][0]["changes"] if c["type"] not in ("snapshot", "upgrade")]
+
+    def edit(body: Json) -> None:
+        body["changes"][1:] = planned
+
+    site.world.hand_out(site.world.sim.permitted(edit=edit))
+    restart, boot, health = (change["id"] for change in planned)
+    before = [BEFORE[0], (restart, *BEFORE[1][1:])]
+    assert look(agent(site, box)) == [*before, (boot, "waiting", "rebooting")]
+    box.boots(OTHER)
+    assert look(agent(site, box)) == [(boot, "succeeded", "rebooted"), (health, *DONE[2][1:])]
 
 
 def test_a_container_that_reboots_keeps_its_kernels_boot_id(box: Box, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from answerable.host.transaction import sensitive
 from answerable.kernel.canon import Json
 from answerable.notice.text import CLASSES
 from tests.notice.parish import Parish
+from tests.simulator import Simulator
 
 WORDS_A_MINUTE = 240
 
@@ -87,6 +88,30 @@ def test_effects_are_counted_and_their_classes_said_in_words(parish: Parish) -> 
     assert f"{'ab' * 32} libssl3, openssl (3 hosts)" in text
     assert f"{'cd' * 32} libssl3, openssl (2 hosts)" in text
     assert "not rehearsed" not in text
+
+
+def reboot(order: Json) -> None:
+    """Let every order end in a reboot, but that of one host."""
+    if order["host"] != "web1":
+        last = {"id": "boot", "type": "reboot", "caused_by": "up", "risk": "high"}
+        order["changes"].append(last)
+
+
+def test_hosts_that_go_down_are_counted(tmp_path: Path) -> None:
+    """How many, beside the list that may be cut; and that the authorization is silent about it."""
+
+    def name(terms: Json) -> None:
+        terms["effects"] = ["reboot"]
+
+    for sim, silent in ((Simulator(), True), (Simulator(authorization=name), False)):
+        folder = tmp_path / str(silent)
+        folder.mkdir()
+        asked = Parish(folder, sim)
+        text = page(asked, asked.plan(order=reboot))
+        assert "4 hosts will be rebooted" in text
+        assert ("WHICH THE AUTHORIZATION DOES NOT NAME" in text) == silent
+        assert "highest risk: high" in text
+        assert "rebooted" not in page(asked)
 
 
 def test_what_was_not_rehearsed_is_said(parish: Parish) -> None:

@@ -35,6 +35,7 @@ from answerable.kernel.verify import Enrolled
 from answerable.ledger.client import HttpSource, Reader, fetch_checkpoint
 from answerable.ledger.enrolments import host_key
 from answerable.ledger.reports import open_report
+from answerable.rollout.decide import REBOOT, REBOOTED
 from answerable.rollout.logs import Authority, Seen
 
 _RELEASE = b'"type":"release"'
@@ -187,6 +188,16 @@ class Logs:
             for _, _, said in self.reports
             if said and said.body.get("notice") == notice and _by_right(said)
         ]
+
+    def waiting(self) -> frozenset[str]:
+        """Name the hosts whose last report about it says that they need a reboot."""
+        last = {
+            said.body["host"]: said.body["reason"]
+            for _, _, said in self.reports
+            if said and said.kind == "report" and said.body["reason"] in (REBOOT, REBOOTED)
+            if _by_right(said)
+        }
+        return frozenset(host for host, reason in last.items() if reason == REBOOT)
 
     def authority(self) -> Authority:
         """Give what is known of the authority log now.

@@ -31,6 +31,7 @@ from answerable.bootstrap.worlds import Heard, Lookout, silent
 from answerable.changes.build import Fleet, Judge, Judgement, Mandate, Services, build
 from answerable.changes.plan import NoPlan, Plan, Terms
 from answerable.changes.plan import read as read_plan
+from answerable.changes.reboots import WHEN
 from answerable.config import NotConfigured, Party, read_bytes, write_private
 from answerable.exposure import keys
 from answerable.exposure.match import Exposure, Known, Snapshot, across
@@ -313,6 +314,7 @@ class Planning:
         Raises:
             CloneSilent: a clone does not answer.
             NoPlan: if there is nothing to plan.
+            NotConfigured: a host's settings say something else than is known here.
             Refused: if the authorization is not in force, or has no such clause.
         """
         known, ranked, inventories, unknown = self.exposures()
@@ -325,17 +327,14 @@ class Planning:
         if wish.packages:
             ranked = [r for r in ranked if r.exposure.installed.package in wish.packages]
         mandate, judge = self._mandate(wish)
-        names = self.party.settings.get("hosts", {}).items()
-        services = {
-            n: Services(tuple(how.get("units", ())), tuple(how.get("checks", ())))
-            for n, how in names
-        }
+        named = self.party.settings.get("hosts", {}).items()
+        services = {host: _services(host, how) for host, how in named}
         clones = Clones(
             self.party.settings, self.party.directory / "effects",
             lambda wanted: self._fetch(set(wanted), known),
             demanded="effects" in self.logs.law.limits,
         )  # fmt: skip
-        fleet = Fleet(inventories, services, unknown)
+        fleet = Fleet(inventories, services, unknown, self.logs.waiting())
         plan = build(mandate, fleet, ranked, known, judge, clones.rehearse)
         self._fetch({*plan.artefacts, *plan.undo_artefacts}, known)
         write_private(self.party.directory / "plans" / plan.digest, plan.text.encode())
@@ -414,6 +413,14 @@ class Planning:
     def notice(self, plan: Plan, terms: Terms) -> str:
         """Log the notice of a plan; give its leaf hash."""
         return leaf_hash(self.say("notice", plan.notice(terms))).hex()
+
+
+def _services(host: str, how: Mapping[str, Any]) -> Services:
+    units, checks = (tuple(how.get(word, ())) for word in ("units", "checks"))
+    when = how.get("reboot", WHEN[0])
+    if when not in WHEN:
+        raise NotConfigured(f"`reboot` of `{host}` is `{when}`; say one of: {', '.join(WHEN)}")
+    return Services(units, checks, when)
 
 
 def _installed(how: Mapping[str, Any]) -> tuple[Installed, ...]:

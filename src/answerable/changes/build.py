@@ -2,8 +2,9 @@
 
 For each host: what it is exposed to, what its authority lets it close (the `Judge`, given by the
 caller), and the discrete changes that close it, in this order: one snapshot; one upgrade for each
-source package, closed under what its packages need (needs.py); a restart of each unit; each health
-check. Beside them stands the undo of it all: one for each upgrade, backwards, restarts, checks.
+source package, closed under what its packages need (needs.py); a restart of each unit; a reboot, if
+one is said (reboots.py); each health check. Beside them stands the undo of it all: one for each
+upgrade, backwards, restarts, checks.
 
 Rules:
 
@@ -16,12 +17,13 @@ Rules:
 5. Rings are filled in the order of the hosts' names, canaries first, up to the sizes allowed; the
    last size counts for all further rings. Hosts beyond the authorised number are escalated.
 
-Left out: reboots, maintenance hours, spreading rings over racks.
+Left out: maintenance hours, spreading rings over racks.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from answerable.changes import reboots
 from answerable.changes.needs import Blocked, Closure, Move, Needs
 from answerable.changes.plan import RINGS, NoPlan, Plan
 from answerable.changes.rehearse import (
@@ -46,7 +48,7 @@ CITED = 4
 """Most advisories that one package cites: of those that its authority covers, the gravest."""
 CORE = frozenset({
     "apt", "base-files", "dpkg", "init-system-helpers", "libc-bin", "libc6", "libpam-modules",
-    "linux-image-amd64", "login", "openssh-server", "passwd", "pip", "python3", "setuptools",
+    "login", "openssh-server", "passwd", "pip", "python3", "setuptools",
     "sudo", "systemd", "systemd-sysv", "udev",
 })  # fmt: skip
 """Packages without which a host may not boot, be reached or be repaired: risk `high`."""
@@ -75,10 +77,14 @@ Judge = Callable[[str, frozenset[str], Mapping[str, Json]], Judgement]
 
 @dataclass(frozen=True)
 class Services:
-    """What runs on a host: units to restart, and health checks to pass, by their ids there."""
+    """What runs on a host: units to restart, and health checks to pass, by their ids there.
+
+    `reboot`: when it may be rebooted, one of `reboots.WHEN`.
+    """
 
     units: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    reboot: str = "never"
 
 
 @dataclass(frozen=True)
@@ -103,11 +109,15 @@ class Mandate:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The hosts that are planned for: what is on them, what runs there, what is not known."""
+    """The hosts that are planned for: what is on them, what runs there, what is not known.
+
+    `waiting`: those whose last report about it says that they need a reboot.
+    """
 
     inventories: Sequence[Inventory]
     services: Mapping[str, Services] = field(default_factory=dict)
     unknown: Sequence[str] = ()
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -170,7 +180,7 @@ def build(
     mine: dict[str, list[Ranked]] = {}
     for each in ranked:
         mine.setdefault(each.exposure.host, []).append(each)
-    work = _Work(known, judge, fleet.services)
+    work = _Work(known, judge, fleet)
     for inventory in sorted(fleet.inventories, key=lambda i: i.host):
         work.host(inventory, mine.get(inventory.host, []))
     work.rehearse(rehearse)
@@ -207,8 +217,7 @@ def _rings(mandate: Mandate, work: "_Work") -> list[list[str]]:
             continue
         if not rings or len(rings[-1]) >= _limit(mandate, len(rings) - 1):
             rings.append([])
-        part = work.parts[host]
-        rings[-1].append(_order(mandate.fleet, len(rings) - 1, part, work.services.get(host)))
+        rings[-1].append(_order(mandate.fleet, len(rings) - 1, work, host))
     return rings
 
 
@@ -216,8 +225,9 @@ def _limit(mandate: Mandate, ring: int) -> int:
     return mandate.rings[min(ring, len(mandate.rings) - 1)]
 
 
-def _order(fleet: str, ring: int, part: _Part, services: Services | None) -> str:
-    changes, undo = _changes(part.groups, services or Services())
+def _order(fleet: str, ring: int, work: "_Work", host: str) -> str:
+    part = work.parts[host]
+    changes, undo = _changes(part.groups, work.services(host), reboot=work.reboots(host))
     return canon.encode({
         "changes": changes,
         "fleet": fleet,
@@ -231,8 +241,8 @@ def _order(fleet: str, ring: int, part: _Part, services: Services | None) -> str
 class _Work:
     """What is gathered host by host."""
 
-    def __init__(self, known: Known, judge: Judge, services: Mapping[str, Services]) -> None:
-        self.known, self.judge, self.services = known, judge, services
+    def __init__(self, known: Known, judge: Judge, fleet: Fleet) -> None:
+        self.known, self.judge, self.fleet = known, judge, fleet
         self.needs = needs_of(known)
         self.parts: dict[str, _Part] = {}
         self.escalated: list[Json] = []
@@ -244,6 +254,22 @@ class _Work:
 
     def escalate(self, host: str, reason: str) -> None:
         self.escalated.append({"host": host, "reason": reason})
+
+    def services(self, host: str) -> Services:
+        return self.fleet.services.get(host, Services())
+
+    def reboots(self, host: str) -> bool:
+        """Tell whether a host is rebooted; escalate it if it needs that and is not."""
+        part = self.parts[host]
+        found, reason = reboots.ordered(
+            self.services(host).reboot,
+            (package for group in part.groups for package in group.packages),
+            waits=host in self.fleet.waiting,
+            allowed=part.classes is None or reboots.WORD in part.classes,
+        )
+        if reason:
+            self.escalate(host, reason)
+        return found
 
     def host(self, inventory: Inventory, ranked: Sequence[Ranked]) -> None:
         if not ranked:
@@ -364,7 +390,9 @@ def _exposure(rows: Sequence[Ranked], moved: Json) -> Json:
     }
 
 
-def _changes(groups: Sequence[_Group], services: Services) -> tuple[list[Json], list[Json]]:
+def _changes(
+    groups: Sequence[_Group], services: Services, *, reboot: bool
+) -> tuple[list[Json], list[Json]]:
     """Number the changes of one host: `<type>-<number>`, counted through changes and undo."""
     upgrades = [f"upgrade-{number}" for number in range(2, len(groups) + 2)]
     changes = [_change("snapshot-1", "snapshot", upgrades[0], "low")]
@@ -372,7 +400,10 @@ def _changes(groups: Sequence[_Group], services: Services) -> tuple[list[Json], 
         rows = [{k: v for k, v in p.items() if k not in _INNER} for p in group.packages]
         body = {"ecosystem": group.packages[0]["ecosystem"], "packages": rows, **group.seen}
         changes.append({**_change(name, "upgrade", "", _risk(group.packages)), **body})
-    changes += _after(services, len(changes) + 1, upgrades[-1])
+    pairs = zip(upgrades, groups, strict=True)
+    needing = (name for name, group in pairs if any(map(reboots.needs, group.packages)))
+    cause = next(needing, upgrades[-1]) if reboot else ""
+    changes += _after(services, len(changes) + 1, upgrades[-1], cause)
     undo: list[Json] = []
     for name, group in reversed(list(zip(upgrades, groups, strict=True))):
         rows = [
@@ -385,10 +416,14 @@ def _changes(groups: Sequence[_Group], services: Services) -> tuple[list[Json], 
     return changes, undo + _after(services, len(changes) + len(undo) + 1, undo[-1]["id"])
 
 
-def _after(services: Services, number: int, cause: str) -> list[Json]:
+def _after(services: Services, number: int, cause: str, reboot: str = "") -> list[Json]:
+    """Number what follows upgrades; `reboot` names the one that a reboot is because of."""
     steps = []
     for unit in services.units:
         steps.append({**_change(f"restart-{number}", "restart", cause, "medium"), "unit": unit})
+        number += 1
+    if reboot:
+        steps.append(_change(f"reboot-{number}", "reboot", reboot, "high"))
         number += 1
     cause = steps[-1]["id"] if steps else cause
     for check in services.checks:
@@ -402,4 +437,5 @@ def _change(name: str, kind: str, cause: str, risk: str) -> Json:
 
 
 def _risk(group: Sequence[Json]) -> str:
-    return "high" if any(package["name"] in CORE for package in group) else "medium"
+    grave = any(package["name"] in CORE or reboots.needs(package) for package in group)
+    return "high" if grave else "medium"

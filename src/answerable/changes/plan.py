@@ -139,6 +139,12 @@ class Plan:
         return {c["effects"]: c for _, c in self.upgrades if "effects" in c}
 
     @property
+    def reboots(self) -> int:
+        """How many hosts would be rebooted."""
+        orders = (order for ring in self.orders for order in ring)
+        return sum(any(c["type"] == "reboot" for c in o["changes"]) for o in orders)
+
+    @property
     def zones(self) -> list[str]:
         """Zones of every host in a ring, sorted."""
         hosts = {order["host"] for ring in self.orders for order in ring}

@@ -85,6 +85,7 @@ def _lines(plan: Plan) -> Iterator[str]:
             yield from (f"    if it fails: {_change(change)}" for change in order["undo"])
     for row in body["escalated"]:
         yield f"escalated: {row['host']}: {row['reason']}"
+    yield f"reboots: {plan.reboots} host(s)"
     blind = sum("effects" not in change for _, change in plan.upgrades)
     yield f"effects: {len(plan.effects)} different list(s); {blind} upgrade(s) not rehearsed"
     yield f"digest: {plan.digest}"

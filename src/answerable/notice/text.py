@@ -36,7 +36,7 @@ CLASSES = {
     "unit": "services of systemd, init scripts",
 }  # fmt: skip
 """Classes of sensitive effects, in words; the host's own list is in docs/spec/effects.md."""
-_STEPS = {"restart": "restart", "health": "check", "reboot": "reboot"}
+_STEPS = {"restart": "restart", "health": "check"}
 _RISKS = ("high", "medium", "low")
 
 
@@ -65,6 +65,7 @@ def render(
         _line(f'The planner calls it: "{plan.body["title"]}"'),
         "",
         *_what(plan),
+        *_reboots(plan, terms),
         *_effects(plan),
         *_where(notice, plan),
         *_why(plan),
@@ -113,7 +114,7 @@ def _what(plan: Checked) -> list[str]:
                 for package in change.get("packages", ()):
                     steps[0, f"{package['name']} {package['from']} to {package['to']}"] += 1
                 if change["type"] in _STEPS:
-                    subject = change.get("unit") or change.get("check") or "the host"
+                    subject = change.get("unit") or change.get("check")
                     steps[1, f"{_STEPS[change['type']]} {subject}"] += 1
     lines = [f"{step} ({_count(n, 'host')})" for (_, step), n in sorted(steps.items())]
     risks = {c["risk"] for ring in plan.orders for order in ring for c in order["changes"]}
@@ -121,6 +122,15 @@ def _what(plan: Checked) -> list[str]:
     undo = sum(1 for ring in plan.orders for order in ring if order["undo"])
     back = f"highest risk: {worst}; an undo is planned on {_count(undo, 'host')}"
     return [*_list("What", lines), f"{'':8}{back}"]
+
+
+def _reboots(plan: Checked, terms: Json) -> list[str]:
+    """Count hosts that go down, and say if the authorization is silent about it: no host asks."""
+    orders = (order for ring in plan.orders for order in ring)
+    hosts = sum(any(c["type"] == "reboot" for c in order["changes"]) for order in orders)
+    silent = terms and "reboot" not in terms["effects"]
+    against = ", WHICH THE AUTHORIZATION DOES NOT NAME" if silent else ""
+    return [f"{'':8}{_count(hosts, 'host')} will be rebooted{against}"] if hosts else []
 
 
 def _upgrades(plan: Checked) -> Iterator[tuple[str, Json]]:
@@ -165,7 +175,7 @@ def _where(notice: Json, plan: Checked) -> list[str]:
     if len(hosts) > 10:  # noqa: PLR2004
         lines[1] += f" and {len(hosts) - 10} more"
     if escalated:
-        lines.append(f"not in it, left to people: {_count(len(escalated), 'host')}")
+        lines.append(f"left to people, in part or whole: {_count(len(escalated), 'host')}")
     return _list("Where", lines)
 
 

@@ -1,5 +1,6 @@
 """Killed at any moment, a log is whole when it is opened again, and keeps every word it gave."""
 
+import os
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from answerable.ledger.sqlite import SqliteStore
 from tests.ledger.logs import entry, open_log
 
 ROOT = Path(__file__).resolve().parents[2]
+KILLS = int(os.environ.get("KILLS", "50"))
 
 
 def killed(path: Path, seed: int, moment: float) -> list[str]:
@@ -70,6 +72,6 @@ def test_killed_five_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
-def test_killed_fifty_times(tmp_path: Path) -> None:
-    """The same, fifty times over one log."""
-    story(tmp_path, 50)
+def test_killed_many_times(tmp_path: Path) -> None:
+    """The same, as often as `KILLS` says, but not less than twenty times."""
+    story(tmp_path, max(KILLS, 20))

@@ -1,6 +1,7 @@
 """Each party builds its sources from its own settings, or says what they lack."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from answerable.feeds.curated import Curated
 from answerable.feeds.debian import Debian
 from answerable.feeds.fetch import Folder, Http
 from answerable.feeds.proven import Expected
+from answerable.feeds.published import Published
 from answerable.feeds.pypi import Wheelhouse
 from answerable.feeds.source import Unusable
 from answerable.kernel.charter import Charter
@@ -58,6 +60,17 @@ def test_applications_have_wheels_and_a_file_of_facts(tmp_path: Path) -> None:
     assert isinstance(wheels, Wheelhouse)
     assert isinstance(facts, Curated)
     assert (facts.fetch.place, facts.path) == ("/srv", "facts.json")
+
+
+def test_a_published_feed_reads_this_partys_own_world(tmp_path: Path) -> None:
+    """Whoever names no publication has no world, and such a feed would find nothing for ever."""
+    feed = {"kind": "published", "ecosystem": "pypi", "wheelhouse": "/srv/wheels"}
+    with pytest.raises(NotConfigured, match="needs `publications`"):
+        _sources(tmp_path, **feed)
+    party = replace(_party(tmp_path), settings={"publications": [{"name": "kev", "kind": "kev"}]})
+    _, found = (s.source for s in sources(feed, party, httpx.Client(), lambda: False))
+    assert isinstance(found, Published)
+    assert (found.worlds.home, found.ecosystem) == (tmp_path / "worlds", "pypi")
 
 
 @pytest.mark.parametrize(

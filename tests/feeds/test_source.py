@@ -14,13 +14,16 @@ from answerable.feeds.debian import Debian, Suite
 from answerable.feeds.facts import Artefact, read
 from answerable.feeds.fetch import Folder
 from answerable.feeds.osv import Osv
+from answerable.feeds.published import Published
 from answerable.feeds.pypi import Listing, Wheelhouse
 from answerable.feeds.source import Source, Unusable
+from answerable.feeds.world import Worlds
 from tests.feeds.archive import DAY, NOW, Archive, entry
 from tests.feeds.fakes import MemoryFetch, MemorySource, advisory, artefact
 from tests.feeds.test_curated import TEXT
 from tests.feeds.test_osv import LINE
 from tests.feeds.test_pypi import DATA, GOOD, LISTING
+from tests.feeds.worlds import document, given, span
 
 Made = tuple[Source, str]
 """A source, and a package that it knows."""
@@ -38,6 +41,12 @@ def _curated(folder: Path) -> Made:
 def _osv(folder: Path) -> Made:
     (folder / "all.jsonl").write_bytes(LINE)
     return Osv(Folder(folder), "all.jsonl"), "flask"
+
+
+def _published(folder: Path) -> Made:
+    worlds = Worlds(folder / "worlds")
+    worlds.build(given(document("osv", [span()], NOW)), NOW)
+    return Published(worlds, "pypi"), "flask"
 
 
 def _wheelhouse(folder: Path) -> Made:
@@ -62,7 +71,7 @@ def _debian(folder: Path) -> Made:
     return Debian("debian:12", (suite,), archive.keyring(), blobs), "bash"
 
 
-ADAPTERS = [_memory, _curated, _osv, _wheelhouse, _listing, _debian]
+ADAPTERS = [_memory, _curated, _osv, _published, _wheelhouse, _listing, _debian]
 adapters = pytest.mark.parametrize("make", ADAPTERS, ids=lambda make: make.__name__[1:])
 Make = Callable[[Path], Made]
 

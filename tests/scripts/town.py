@@ -168,14 +168,18 @@ class Town:
     def _ground(self) -> None:
         """Give every host an old release whose fix lies among the wheels."""
         (self.place / "wheels").mkdir()
-        for version in (OLD, NEW):
-            wheel = self.place / "wheels" / f"{PACKAGE}-{version}-py3-none-any.whl"
-            wheel.write_bytes(f"{PACKAGE} {version}".encode())
+        self.install(PACKAGE, OLD, NEW)
+
+    def install(self, package: str, old: str, new: str) -> None:
+        """Put a package's old release on every host, and both releases among the wheels."""
+        for version in (old, new):
+            wheel = self.place / "wheels" / f"{package}-{version}-py3-none-any.whl"
+            wheel.write_bytes(f"{package} {version}".encode())
         for host in HOSTS:
             library = self.root(host) / "lib" / "python3.11" / "site-packages"
-            metadata = library / f"{PACKAGE}-{OLD}.dist-info" / "METADATA"
+            metadata = library / f"{package}-{old}.dist-info" / "METADATA"
             metadata.parent.mkdir(parents=True)
-            metadata.write_text(f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: {OLD}\n\n")
+            metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {old}\n\n")
 
     def enrol(self) -> None:
         """Make hosts' records, let people enrol them, and tell log server and control plane."""
@@ -195,10 +199,16 @@ class Town:
         until(lambda: self.size() > size, self.said)
         ok("host", "register", hosts, "--log", self.log)
 
-    def authorize(self) -> Path:
-        """Let both people sign the standing authorization; gives the record, not yet handed in."""
+    def authorize(self, when: Any = None) -> Path:  # noqa: ANN401  a condition
+        """Let both people sign the standing authorization; gives the record, not yet handed in.
+
+        Args:
+            when: what its clause covers; what is urgent, if not given.
+        """
+        (clause,) = AUTHORIZATION["clauses"]
+        said = {**AUTHORIZATION, "clauses": [{**clause, "when": when or clause["when"]}]}
         written, text, note = (self.place / f"policy.{end}" for end in ("yaml", "text", "note"))
-        written.write_text(yaml.safe_dump(AUTHORIZATION))
+        written.write_text(yaml.safe_dump(said))
         ok("authorization", "draft", written, "--charter", self.charter, "--out", text)
         signed = self.sign("authorization", text)
         more = ["--charter", self.charter, "--out", note]

@@ -4,12 +4,14 @@
      "suites":[{"name":"bookworm","url":"http://deb.example/debian","component":"main",
                 "max_age":864000,"base":true}, ..]}
     {"kind":"application","ecosystem":"pypi","wheelhouse":"/srv/wheels","facts":"/srv/facts.json"}
+    {"kind":"published","ecosystem":"pypi","wheelhouse":"/srv/wheels"}
 
 A suite has a `url` or a `folder`; `max_age` is how old its signed release file may be, seconds;
 exactly one suite is the `base` that the others update. What is fetched is kept in the party's
-directory. A feed may have `provenance` (feeds/proven.py); where the charter demands it and it is
-not configured, no artefact is a fact. Left out: OSV and package indexes over the network, which a
-later kind adds.
+directory. An `application`'s facts are a file that people keep; what is `published` comes out of
+the party's own world, as far as two voices agree (worlds.py). A feed may have `provenance`
+(feeds/proven.py); where the charter demands it and it is not configured, no artefact is a fact.
+Left out: package indexes over the network, which a later kind adds.
 """
 
 import time
@@ -25,8 +27,10 @@ from answerable.feeds.curated import Curated
 from answerable.feeds.debian import Debian, Suite
 from answerable.feeds.fetch import Folder, Http
 from answerable.feeds.proven import Evidence, Expected, ProvenSource
+from answerable.feeds.published import Published
 from answerable.feeds.pypi import Wheelhouse
 from answerable.feeds.source import Fetch, Source
+from answerable.feeds.world import Worlds
 from answerable.kernel.charter import Charter
 
 Settings = Mapping[str, Any]
@@ -65,7 +69,13 @@ def _sources(kind: str, feed: Settings, party: Party, client: httpx.Client) -> S
     if kind == "application":
         facts = Path(feed["facts"])
         return (Wheelhouse(Path(feed["wheelhouse"])), Curated(Folder(facts.parent), facts.name))
-    raise NotConfigured(f"`{kind}` is no kind of feed: it is `debian` or `application`")
+    if kind == "published":
+        if not party.settings.get("publications"):
+            raise NotConfigured("a `published` feed needs `publications` in the settings")
+        worlds = Worlds(party.directory / "worlds")
+        return (Wheelhouse(Path(feed["wheelhouse"])), Published(worlds, feed["ecosystem"]))
+    kinds = "`debian`, `application` or `published`"
+    raise NotConfigured(f"`{kind}` is no kind of feed: it is {kinds}")
 
 
 def _evidence(given: Settings, party: Party, client: httpx.Client) -> Evidence:

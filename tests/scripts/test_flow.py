@@ -34,7 +34,7 @@ FLAWS = {
 """Package -> its flaw, the release on the hosts, and the one that fixes it."""
 _, PAGE = (ROOT / "docs/operate/feeds.md").read_text("utf-8").split("## From what is published")
 """What an operator is told: settings, a condition, commands."""
-SETTINGS, CONDITION, *_ = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
+SETTINGS, CONDITION = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
 WISH = ("--authorization", "urgent-security", "--clause", "urgent")
 Json = Any
 

@@ -138,6 +138,19 @@ def test_reboots_under_an_authorization_of_fixes(sim: Simulator) -> None:
     refused(sim.mutant(edit=reboot), "not_covered")
 
 
+def test_a_reboot_added_to_a_fix(sim: Simulator) -> None:
+    """A stolen planner makes a host reboot with its fix, and the authorization names no reboots."""
+
+    def reboot(order: Json) -> None:
+        more = {"id": "boot", "type": "reboot", "caused_by": "up", "risk": "high"}
+        order["changes"].append(more)
+
+    allowed(sim.ask(sim.play(edit=reboot)))
+    twin = terms(effects=[])
+    twin.permitted()
+    refused(twin.mutant(edit=reboot), "not_covered")
+
+
 def test_a_reboot_alone_takes_people(sim: Simulator) -> None:
     """It fixes nothing, so no authorization covers it; approvers of this very plan may want it."""
 

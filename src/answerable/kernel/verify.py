@@ -274,14 +274,15 @@ def _7_authority(c: _Case) -> None:
     c.law.enough(set(c.grant["by"]), "authorization")
     since = c.past(body["authorization_checkpoint"] or body["checkpoint"])
     old = c.head.present - since.past >= c.rules["authorization_delay"]
-    old = old and since.checkpoint.size > c.grant["index"]
-    demand(old, "authorization_too_young", f"`{terms['name']}`")
+    demand(old and since.checkpoint.size > c.grant["index"], "authorization_too_young", "its delay")
     brief = said["not_after"] - said["not_before"] <= c.clause["validity"]
     demand(brief and c.upgrades, "not_covered", "no upgrade, or valid for too long")
     when, zones = c.clause["when"], {"zones": sorted(c.zones)}
-    for change, p in c.upgrades:
+    # A reboot is a word of its own: else a stolen planner could add one to any fix.
+    words = {w for one in c.bundle.order["changes"] for w in (*one.get("classes", ()), one["type"])}
+    odd = sorted(words - {*terms["effects"], "snapshot", "upgrade", "restart", "health"})
+    for _, p in c.upgrades:
         covered = p["for"] or any(holds(when, c.facts[a] | zones) for a in p["advisories"])
-        odd = sorted({*change.get("classes", ())} - {*terms["effects"]})
         demand(covered and not odd, "not_covered", f"`{p['name']}` {odd} by `{terms['name']}`")
 
 

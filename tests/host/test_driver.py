@@ -21,6 +21,7 @@ from answerable.host.driver import (
     Package,
     Staged,
     Store,
+    hear,
     run,
     wait_until_free,
 )
@@ -106,6 +107,53 @@ def test_flood_of_output_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(driver, "OUTPUT_LIMIT", 8)
     done = run([sys.executable, "-c", "print('x' * 100, 'end')"], tmp_path / "log", ENV)
     assert (done.cut, done.output) == (True, "xxx end\n")
+
+
+def test_a_script_fills_no_disk_by_talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its output is no file that it could fill, stretch or read; the end of it is what is kept."""
+    monkeypatch.setattr(driver, "OUTPUT_LIMIT", 8)
+    log = tmp_path / "log"
+    flood = (
+        "import os\nfor _ in range(200): os.write(1, b'x' * 10000)\n"
+        "try: os.ftruncate(1, 1 << 40)\nexcept OSError: os.write(2, b'no file')"
+    )
+    done = hear([sys.executable, "-c", flood], log, ENV, 60)
+    assert (done.code, done.cut, done.output) == (0, True, "xno file")
+    assert log.read_bytes() == b"xno file"
+    short = hear([sys.executable, "-c", "print('end'); exit(3)"], log, ENV, 60)
+    assert (short.code, short.cut, short.output) == (3, False, "end\n")
+
+
+def test_what_a_script_leaves_behind_holds_nobody_up(tmp_path: Path) -> None:
+    """Its own end counts, though a child of it has the output open; a pipe that it closes is none.
+
+    What takes too long is ended, and what it said is kept for people.
+    """
+    os.mkfifo(tmp_path / "go")
+    leaves = (
+        "import os\nif os.fork() == 0: open('go').read(); os._exit(0)\n"
+        "print('left', flush=True); os._exit(0)"
+    ).replace("'go'", repr(str(tmp_path / "go")))
+    done = hear([sys.executable, "-c", leaves], tmp_path / "log", ENV, 60)
+    (tmp_path / "go").write_text("")
+    assert (done.code, done.output) == (0, "left\n")
+    closes = "import os, sys; os.write(1, b'bye'); os.close(1); os.close(2); os._exit(4)"
+    assert hear([sys.executable, "-c", closes], tmp_path / "log", ENV, 60).code == 4
+    hangs = "import signal; print('here', flush=True); signal.pause()"
+    with pytest.raises(DriverFailed, match="was ended after 1 seconds"):
+        hear([sys.executable, "-c", hangs], tmp_path / "log", ENV, 1)
+    with pytest.raises(DriverFailed, match="cannot run `no-such-tool`"):
+        hear(["no-such-tool"], tmp_path / "log", ENV, 1)
+
+
+def test_a_program_gets_the_descriptors_that_it_is_given(tmp_path: Path) -> None:
+    """Under their numbers; no other."""
+    with (tmp_path / "given").open("w+b") as given, (tmp_path / "not").open("w+b") as other:
+        os.set_inheritable(other.fileno(), True)  # noqa: FBT003  as the library names it
+        tells = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[3:])"
+        done = hear([sys.executable, "-c", tells], tmp_path / "l", ENV, 60, [given.fileno()])
+        assert str(given.fileno()) in done.output
+        assert f", {other.fileno()}," not in done.output.replace("]", ",")
 
 
 def test_no_environment_is_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from answerable.host import seccomp
-from answerable.host.seccomp import NoSeccomp, no_network, only
+from answerable.host.seccomp import NoSeccomp, no_network, no_setuid, only
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 I386 = 0x40000003
@@ -25,6 +25,16 @@ INET, UNIX, NETLINK, PACKET = (
 )
 STREAM, DGRAM, RAW, CLOEXEC = 1, 2, 3, 0o2000000
 SENDS = (((44, 206), 3), ((46, 211), 2), ((307, 269), 3))
+# Calls that give modes, and where the mode is; -1: this machine has no such call.
+MODES = {
+    "chmod": ((90, -1), 1), "fchmod": ((91, 52), 1), "fchmodat": ((268, 53), 2),
+    "fchmodat2": ((452, 452), 2), "open": ((2, -1), 2), "openat": ((257, 56), 3),
+    "creat": ((85, -1), 1), "mknod": ((133, -1), 1), "mknodat": ((259, 33), 2),
+}  # fmt: skip
+OPENAT2, IO_URING, UNSHARE, MKDIRAT, LINKAT = (
+    (437, 437), (425, 425), (272, 97), (258, 34), (265, 37)
+)  # fmt: skip
+CREATES, NAMELESS, NEW_USER, NEW_MOUNT = 0o1101, 0o20200002, 0x10000000, 0x00020000
 NOSIGNAL, FAST_OPEN = 0x4000, 0x20000000
 
 
@@ -111,8 +121,40 @@ def test_applyd_keeps_everything_but_the_network(
     assert judge(program, I386, 11) == "allow", "an old program of a package"
 
 
+def test_a_live_script_gives_no_file_setuid(machine: str) -> None:
+    """Not by any call that gives modes, nor where no filter could see it; all else goes on."""
+    program = no_setuid()
+    column, arch = list(MACHINES).index(machine), MACHINES[machine]
+
+    def call(numbers: tuple[int, int], *arguments: int) -> str:
+        return judge(program, arch, numbers[column], *arguments)
+
+    for name, (numbers, place) in MODES.items():
+        if numbers[column] < 0:
+            continue
+        for flags in (CREATES, NAMELESS):
+            before = [0] * (place - 1) + [flags]
+            for mode in (0, 0o644, 0o755, 0o1777, 0o100755):
+                assert call(numbers, *before, mode) == "allow", (name, oct(mode))
+            for mode in (0o4755, 0o2755, 0o6711, 0o4000, 0o2000, 0o104755, 0xFFFF0000 | 0o4755):
+                assert call(numbers, *before, mode) == "EPERM", (name, oct(mode))
+    for unseen in (OPENAT2, CLONE3, IO_URING):
+        assert call(unseen) == "ENOSYS", "what no filter can follow"
+    for starts in (CLONE, UNSHARE):
+        assert call(starts, NEW_USER | SIGCHLD) == "EPERM", "there it had all capabilities"
+        assert call(starts, NEW_MOUNT) == "allow"
+    assert call(CLONE, SIGCHLD) == call(CLONE, THREAD) == "allow"
+    for free in (READ, EXECVE, KILL, SOCKET, MKDIRAT, LINKAT):
+        assert call(free) == "allow"
+    assert judge(program, I386, 15, 0, 0o4755) == "kill", "another table's chmod"
+    assert judge(program, arch, 0x40000000 | 90, 0, 0o4755) == "kill", "x32's"
+    assert {judge(program, arch, n) for n in range(463, 5000, 7)} == {"ENOSYS"}, "newer kernels'"
+
+
 def test_a_machine_without_a_table_has_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says so, and nothing is installed that would be another machine's."""
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="sparc64"))
     with pytest.raises(NoSeccomp, match="sparc64"):
         made(monkeypatch, lambda: only(datagrams=False))
+    with pytest.raises(NoSeccomp, match="sparc64"):
+        no_setuid()

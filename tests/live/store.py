@@ -49,14 +49,52 @@ if [ "$1" = configure ] && grep -q 'format 1' /{DATA}; then
     if [ -S /run/{NAME}/socket ]; then python3 -c '{ASK}'; fi
 fi
 """
+TRIED = f"var/lib/{NAME}/index/tried"
+TRY = f"""
+import ctypes, errno, os, struct
+os.chdir("/var/lib/{NAME}/index")
+libc, size = ctypes.CDLL(None, use_errno=True), 8192
+how = ctypes.create_string_buffer(struct.pack("QQQ", os.O_CREAT | os.O_WRONLY, 0o4755, 0))
+shown = open("own", "w")
+def call(*words):
+    ctypes.set_errno(0)
+    if libc.syscall(*map(ctypes.c_long, words)) < 0:
+        raise OSError(ctypes.get_errno(), "")
+def nameless():
+    made = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o4755)
+    os.link(f"/proc/self/fd/{{made}}", "tmpfile", follow_symlinks=True)
+def user():
+    if libc.unshare(0x10000000):
+        raise OSError(ctypes.get_errno(), "")
+ways = {{
+    "chmod": lambda: os.chmod("own", 0o4755), "fchmod": lambda: os.fchmod(shown.fileno(), 0o2755),
+    "fchmodat": lambda: os.chmod("own", 0o4755, dir_fd=os.open(".", os.O_RDONLY)),
+    "fchmodat2": lambda: call(452, -100, ctypes.addressof(name), 0o4755, 0),
+    "open": lambda: os.open("made", os.O_CREAT | os.O_WRONLY, 0o4755), "tmpfile": nameless,
+    "openat2": lambda: call(437, -100, ctypes.addressof(path), ctypes.addressof(how), 24),
+    "mknod": lambda: os.mknod("node", 0o104755), "user": user,
+    "io_uring": lambda: call(425, 4, ctypes.addressof(room)),
+}}
+name, path, room = (ctypes.create_string_buffer(text, size) for text in (b"own", b"at2", b""))
+with open("tried", "w") as told:
+    for way, do in ways.items():
+        try:
+            do()
+            print(way, "done", file=told)
+        except OSError as error:
+            print(way, errno.errorcode[error.errno], file=told)
+"""
+"""Every way to a setuid file that is known; what came of each is in the file `TRIED`."""
 _ON_THE_HOST = f"grep -q ' /var/lib/{NAME} ' /proc/self/mountinfo"
 _ACTS = "".join(f"({act}) || true\n" for act in sabotage.ACTS.values())
 SCRIPTS = {
     # It waits until it is on the host itself: a rehearsal sees nothing of it.
     "hostile": f"{MIGRATE}\nif {_ON_THE_HOST}; then\n{_ACTS}\nrm -rf /var/lib/{NAME}/index; fi\n",
-    "setuid": f"{MIGRATE}\nif {_ON_THE_HOST}; then cp /bin/sh /var/lib/{NAME}/sh;"
-    f"chmod 4755 /var/lib/{NAME}/sh; mkfifo /var/lib/{NAME}/pipe; mkdir /var/lib/{NAME}/.ssh;"
-    f"echo key >/var/lib/{NAME}/.ssh/authorized_keys; fi\n",
+    "setuid": f"{MIGRATE}\nif {_ON_THE_HOST}; then python3 -c '{TRY}'; fi\n",
+    "loud": f"{MIGRATE}\nif {_ON_THE_HOST}; then yes noise | head -c 99999999; echo loud;"
+    "exit 1; fi\n",
+    "odd": f"{MIGRATE}\nif {_ON_THE_HOST}; then mkfifo /var/lib/{NAME}/pipe; mkdir"
+    f" /var/lib/{NAME}/.ssh; echo key >/var/lib/{NAME}/.ssh/authorized_keys; fi\n",
     "failing": f"{MIGRATE}\nif {_ON_THE_HOST}; then exit 1; fi\n",
     "endless": f"{MIGRATE}\nif {_ON_THE_HOST}; then echo half >/{DATA}; sleep 600; fi\n",
     "away": f"{MIGRATE}\necho x >/etc/{NAME}-more\n",

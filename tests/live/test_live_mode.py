@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from answerable.bootstrap.rehearsing import read_effects
+from answerable.host.driver import OUTPUT_LIMIT
 from tests.live import sabotage, store
 from tests.live.test_fleet import (  # noqa: F401  fixtures are found by their names here
     SEED,
@@ -159,18 +160,35 @@ def test_scripts_that_do_more_on_the_host_are_undone(host: Host) -> None:
     kernel = Path("/proc/sys/kernel/panic").read_text()
     before, processes = host.sweep(), host.running()
     named = dict[str, set[str]]()
-    for version in ("hostile", "setuid", "failing", "away"):
+    for version in ("hostile", "odd", "failing", "away", "loud"):
         done = host.does("upgrade", version)
         assert "error" in done, done
         assert differing(before, host.sweep()) == [], version
+        said = done["message"]
         named[version] = {line.partition(": ")[0] for line in done.get("also", ())}
     assert named["hostile"] >= set(sabotage.PATHS) - IMPOSSIBLE, named["hostile"]
-    no_data = (".ssh", ".ssh/authorized_keys", "pipe", "sh")
-    assert named["setuid"] == {f"/var/lib/{store.NAME}/{name}" for name in no_data}
+    assert said.endswith("loud"), "the end of what the last one said"
+    logs = (host.root / "var/lib/answerable-test").rglob("copy.log")
+    assert [log.stat().st_size for log in logs] == [OUTPUT_LIMIT]
+    no_data = (".ssh", ".ssh/authorized_keys", "pipe")
+    assert named["odd"] == {f"/var/lib/{store.NAME}/{name}" for name in no_data}
     assert f"/etc/{store.NAME}-more" in named["away"], "this one is no live change at all"
     assert host.served() == "format 1\n"
     assert Path("/proc/sys/kernel/panic").read_text() == kernel
     until(lambda: host.running() == processes, "nothing of the scripts runs on")
+
+
+def test_a_script_gives_no_file_setuid_on_the_host(host: Host) -> None:
+    """Not for a moment: somebody else who may write in the data would run it before the check."""
+    done = host.does("upgrade", "setuid")
+    assert done["installed"] == {store.NAME: "2.setuid"}, done
+    came = dict(line.split() for line in (host.root / store.TRIED).read_text().splitlines())
+    unseen = {"openat2", "io_uring"}
+    assert came == {way: "ENOSYS" if way in unseen else "EPERM" for way in came}, came
+    assert len(came) == 10
+    folder = host.root / f"var/lib/{store.NAME}"
+    assert not [path for path in folder.rglob("*") if path.lstat().st_mode & 0o6000]
+    assert {path.name for path in (folder / "index").iterdir()} == {"one", "own", "said", "tried"}
 
 
 def test_killed_in_the_middle_of_the_script(host: Host) -> None:

@@ -19,6 +19,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ ARTEFACT_LIMIT = 1 << 30
 """Largest artefact, bytes."""
 OUTPUT_LIMIT = 8 << 20
 """Most that is read of a tool's output, bytes."""
+LINE_LIMIT = 1000
+"""Most that an error message takes of one line of it, characters."""
 QUERY_SECONDS = 120
 """Longest that a query of a package tool may take."""
 CHANGE_SECONDS = 3600
@@ -208,23 +211,94 @@ def run(
     with ExitStack() as stack:
         out = stack.enter_context(_private(log))
         held = [stack.enter_context(_take(lock)).fileno()] if lock else []
-        try:
-            process = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env=dict(env), cwd="/", start_new_session=True, umask=0o022, pass_fds=held,
-            )  # fmt: skip
-        except OSError as error:
-            raise DriverFailed(f"cannot run `{argv[0]}`: {error.strerror}") from error
+        process = _start(argv, out.fileno(), env, held)
         try:
             code = _wait(process, seconds)
         except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise DriverFailed(f"`{argv[0]}` was ended after {seconds} seconds") from error
+            raise _ended(process, argv[0], seconds) from error
         size = out.seek(0, os.SEEK_END)
         out.seek(max(0, size - OUTPUT_LIMIT))
         text = out.read(OUTPUT_LIMIT).decode("utf-8", "replace")
     return Ran(code, text, size > OUTPUT_LIMIT)
+
+
+def hear(
+    argv: Sequence[str], log: Path, env: Mapping[str, str], seconds: int, fds: Sequence[int] = ()
+) -> Ran:
+    """Run a program that ends with this one; as `run`, with its output in a pipe.
+
+    However much it says, the last `OUTPUT_LIMIT` bytes are kept, and written to `log` at its end.
+
+    Args:
+        fds: descriptors that it gets besides, under their numbers.
+
+    Raises:
+        DriverFailed: it is missing, or ran longer than `seconds` (it is killed then).
+    """
+    source, out = os.pipe2(os.O_CLOEXEC)
+    with os.fdopen(source, "rb", buffering=0) as pipe, _private(log) as kept:
+        try:
+            process = _start(argv, out, env, fds)
+        finally:
+            os.close(out)
+        said, ended = _Tail(), os.pidfd_open(process.pid)
+        reader = threading.Thread(target=said.take, args=(pipe.fileno(), ended))
+        reader.start()
+        try:
+            reader.join(seconds)
+        finally:
+            late = _ended(process, argv[0], seconds) if reader.is_alive() else None
+            reader.join()
+            os.close(ended)
+        kept.write(said.end)
+        if late:
+            raise late
+        return Ran(process.wait(), said.end.decode("utf-8", "replace"), said.size > OUTPUT_LIMIT)
+
+
+class _Tail:
+    """The end of what a program says."""
+
+    def __init__(self) -> None:
+        self.end, self.size = bytearray(), 0
+
+    def take(self, source: int, ended: int) -> None:
+        """Read until the program itself has ended: what it left behind may hold the pipe open."""
+        poll = select.poll()
+        poll.register(ended, select.POLLIN)
+        poll.register(source, select.POLLIN)
+        ready = dict[int, int]()
+        while ended not in ready:
+            ready = dict(poll.poll())
+            if source in ready:
+                # More than any pipe of an unprivileged process holds (pipe(7)).
+                piece = os.read(source, _CHUNK)
+                self.size += len(piece)
+                self.end += piece
+                if len(self.end) > 2 * OUTPUT_LIMIT:
+                    del self.end[:-OUTPUT_LIMIT]
+                if not piece:
+                    poll.unregister(source)
+        del self.end[:-OUTPUT_LIMIT]
+
+
+def _start(
+    argv: Sequence[str], out: int, env: Mapping[str, str], fds: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            env=dict(env), cwd="/", start_new_session=True, umask=0o022, pass_fds=fds,
+        )  # fmt: skip
+    except OSError as error:
+        raise DriverFailed(f"cannot run `{argv[0]}`: {error.strerror}") from error
+
+
+def _ended(process: "subprocess.Popen[bytes]", name: str, seconds: int) -> DriverFailed:
+    """End a program that took too long, with all of its session that stayed in its group."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return DriverFailed(f"`{name}` was ended after {seconds} seconds")
 
 
 def _wait(process: "subprocess.Popen[bytes]", seconds: int) -> int:
@@ -253,7 +327,7 @@ def wait_until_free(lock: Path, sleep: Callable[[float], None]) -> None:
 
 def last_lines(text: str, count: int = 4) -> str:
     """Give the end of a tool's output as one line of an error message."""
-    return " / ".join(line.strip() for line in text.strip().splitlines()[-count:])
+    return " / ".join(line.strip()[:LINE_LIMIT] for line in text.strip().splitlines()[-count:])
 
 
 class Store:

@@ -1,17 +1,19 @@
 """Give up system calls for good, with a filter that this process installs on itself (seccomp(2)).
 
-A filter is a program of the classic BPF that the kernel runs before each system call. Two are made
-here: `only` for agentd, which denies whatever is not on its list, and `no_network` for applyd,
+A filter is a program of the classic BPF that the kernel runs before each system call. Three are
+made here: `only` for agentd, which denies whatever is not on its list; `no_network` for applyd,
 which denies sockets of other families than AF_UNIX and AF_NETLINK (bubblewrap sets up an empty
-network with it).
+network with it); `no_setuid` for scripts of live changes, handed to bubblewrap.
 
 Rules:
 * what is denied fails with EPERM, so that a program says what it lacks; `clone3` with ENOSYS, since
   its flags lie in memory and cannot be judged (libc falls back to `clone`, whose flags can);
-* calls by another table than this machine's own (x32, i386 on amd64) end the process under `only`;
+* calls by another table than this machine's own (x32, i386 on amd64) end the process, but under
+  `no_network`;
 * arguments are judged by their low 32 bits, as the kernel reads those that are judged here.
 
-Sources: seccomp(2), bpf(4), the kernel's syscall_64.tbl and asm-generic/unistd.h. Left out: other
+Sources: seccomp(2), bpf(4), the kernel's syscall_64.tbl and asm-generic/unistd.h; RestrictSUIDSGID=
+of systemd.exec(5), which leaves O_TMPFILE and io_uring out. Left out: other
 machines than x86_64 and aarch64; pointers, which no filter can follow (Landlock judges paths).
 """
 
@@ -19,7 +21,7 @@ import ctypes
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from struct import pack
 from typing import NamedTuple
 
@@ -59,6 +61,23 @@ statx 332 291, rseq 334 293, getdents64 217 61, faccessat 269 48, faccessat2 439
 close_range 436 436, clone3 435 435
 """
 _JUDGED = {"socket", "clone", "clone3", *_SENDS}
+# What gives a file its mode, and where the mode is.
+_MODES = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "open": 2, "openat": 3,
+          "creat": 1, "mknod": 1, "mknodat": 2}  # fmt: skip
+# These take flags and modes in memory, or open files where no filter is asked (io_uring).
+_UNSEEN = ("clone3", "openat2", "io_uring_setup")
+_MODE_TABLE = """
+chmod 90 -1, fchmod 91 52, fchmodat 268 53, fchmodat2 452 452, open 2 -1, openat 257 56,
+creat 85 -1, mknod 133 -1, mknodat 259 33, clone 56 220, unshare 272 97, clone3 435 435,
+openat2 437 437, io_uring_setup 425 425
+"""
+_SETUID = 0o6000
+"""S_ISUID and S_ISGID (inode(7))."""
+_NEW_USER = 0x10000000
+"""CLONE_NEWUSER: whoever is root in a user namespace of its own gives capabilities to files."""
+_NEWEST = 462
+"""`mseal` of Linux 6.10, the same number everywhere: what later calls can do is not known here."""
+_ENOSYS, _EPERM = _ERRNO | errno.ENOSYS, _ERRNO | errno.EPERM
 
 
 class NoSeccomp(OSError):
@@ -66,9 +85,10 @@ class NoSeccomp(OSError):
 
 
 class _Rule(NamedTuple):
-    # Allowed if each argument (by its place), masked, is one of the values.
+    # EPERM unless each argument (by its place), masked, is one of the values.
     name: str
     tests: tuple[tuple[int, int, tuple[int, ...]], ...] = ()
+    otherwise: int = _ALLOW
 
 
 def only(*, datagrams: bool) -> None:
@@ -80,7 +100,8 @@ def only(*, datagrams: bool) -> None:
     Raises:
         NoSeccomp: it cannot be given up here.
     """
-    _install(_program(_rules(datagrams=datagrams), _KILL, _ERRNO | errno.EPERM), unprivileged=True)
+    program = _program(_rules(datagrams=datagrams), _numbers(), _KILL, _EPERM)
+    _install(program, unprivileged=True)
 
 
 def no_network() -> None:
@@ -94,7 +115,23 @@ def no_network() -> None:
     """
     families = (int(socket.AF_UNIX), int(socket.AF_NETLINK))
     rule = _Rule("socket", ((0, _WHOLE, families),))
-    _install(_program([rule], _ALLOW, _ALLOW), unprivileged=False)
+    _install(_program([rule], _numbers(), _ALLOW, _ALLOW), unprivileged=False)
+
+
+def no_setuid() -> bytes:
+    """Give a filter under which no file gets a setuid or setgid bit, for `bwrap --seccomp`.
+
+    A mode is judged also where nothing is created: libc gives 0 there. Folders count as files: a
+    filter sees no difference.
+
+    Raises:
+        NoSeccomp: there is none for this machine.
+    """
+    numbers = _numbers(_MODE_TABLE)
+    rules = [_Rule(n, ((at, _SETUID, (0,)),)) for n, at in _MODES.items() if n in numbers]
+    rules += [_Rule(name, ((0, _NEW_USER, (0,)),)) for name in ("clone", "unshare")]
+    rules += [_Rule(name, (), _ENOSYS) for name in _UNSEEN]
+    return _program(rules, numbers, _KILL, _ALLOW, _NEWEST)
 
 
 def _rules(*, datagrams: bool) -> Iterator[_Rule]:
@@ -109,23 +146,26 @@ def _rules(*, datagrams: bool) -> Iterator[_Rule]:
     for name, place in _SENDS.items():
         yield _Rule(name, ((place, _FAST_OPEN, (0,)),))
     yield _Rule("clone", ((0, _THREAD, (_THREAD,)),))
+    yield _Rule("clone3", (), _ENOSYS)
 
 
-def _numbers() -> dict[str, int]:
+def _numbers(table: str = _TABLE) -> dict[str, int]:
     machine = os.uname().machine
     if machine not in _ARCHS:
         raise NoSeccomp(f"no table of system calls of `{machine}`")
-    rows = [row.split() for row in _TABLE.replace("\n", " ").split(",")]
+    rows = [row.split() for row in table.replace("\n", " ").split(",")]
     column = list(_ARCHS).index(machine) + 1
     return {row[0]: int(row[column]) for row in rows if int(row[column]) >= 0}
 
 
-def _program(rules: Iterator[_Rule] | list[_Rule], foreign: int, otherwise: int) -> bytes:
-    numbers, arch = _numbers(), _ARCHS[os.uname().machine]
+def _program(
+    rules: Iterable[_Rule], numbers: dict[str, int], foreign: int, otherwise: int, newest: int = 0
+) -> bytes:
+    arch = _ARCHS[os.uname().machine]
     steps = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, foreign)]
     steps += [(_LOAD, 0, 0, _NUMBER), (_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, foreign)]
-    if otherwise != _ALLOW:
-        steps += [(_EQUAL, 0, 1, numbers["clone3"]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    if newest:
+        steps += [(_AT_LEAST, 0, 1, newest + 1), (_RETURN, 0, 0, _ENOSYS)]
     for rule in rules:
         judged = list(_judge(rule))
         steps += [(_EQUAL, 0, len(judged), numbers[rule.name]), *judged]
@@ -139,8 +179,8 @@ def _judge(rule: _Rule) -> Iterator[tuple[int, int, int, int]]:
         yield _AND, 0, 0, mask
         for n, value in enumerate(values):
             yield _EQUAL, len(values) - n, 0, value
-        yield _RETURN, 0, 0, _ERRNO | errno.EPERM
-    yield _RETURN, 0, 0, _ALLOW
+        yield _RETURN, 0, 0, _EPERM
+    yield _RETURN, 0, 0, rule.otherwise
 
 
 class _Program(ctypes.Structure):

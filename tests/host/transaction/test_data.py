@@ -195,6 +195,18 @@ def test_too_much_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FOLDER in data.measure(files, [FOLDER])
 
 
+@pytest.mark.parametrize(
+    "rights", [Look("file", 0o4755), Look("file", 0o2711),
+               Look("file", 0o755, attributes=(("security.capability", "01"),))]
+)  # fmt: skip
+def test_rights_that_are_there_already_are_no_script_s_to_keep(rights: Look) -> None:
+    """Root would write other bytes into a file that keeps its bits."""
+    files = made()
+    put(files, f"{FOLDER}/sub/tool", b"sh")
+    files.dress(f"{FOLDER}/sub/tool", rights)
+    assert f"`{FOLDER}/sub/tool` has rights" in data.measure(files, [FOLDER])
+
+
 def test_a_damaged_mark_stops_the_repair() -> None:
     """And says where the data lies."""
     files = made()

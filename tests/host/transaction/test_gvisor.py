@@ -8,7 +8,7 @@ import pytest
 from answerable.host.transaction.dpkg import Dpkg
 from answerable.host.transaction.gvisor import Gvisor
 from answerable.host.transaction.packages import Packages
-from answerable.host.transaction.sandbox import INSIDE, Real, SandboxFailed
+from answerable.host.transaction.sandbox import INSIDE, Real, Rights, SandboxFailed
 
 
 def spec(place: Path, *mounts: str) -> dict[str, Any]:
@@ -41,6 +41,8 @@ def test_live_scripts_are_refused(tmp_path: Path) -> None:
     copy = Gvisor(tmp_path, (), Real(("/var/lib/x",)))
     with pytest.raises(SandboxFailed, match="need bubblewrap"):
         copy.run(["true"], tmp_path / "log", {}, 1, None)
+    with pytest.raises(SandboxFailed, match="need bubblewrap"):
+        Gvisor(tmp_path, ()).run(["true"], tmp_path / "log", {}, 1, None, Rights(setuid=False))
 
 
 def test_a_sandbox_is_one_of_two(tmp_path: Path) -> None:

@@ -1,11 +1,22 @@
 """Which disks are copied is read from the kernel's table; what cannot be said is refused."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from answerable.host.transaction.sandbox import SandboxFailed, disks, left_by_scripts
+from answerable.host import seccomp
+from answerable.host.driver import Ran
+from answerable.host.seccomp import NoSeccomp, no_setuid
+from answerable.host.transaction import sandbox
+from answerable.host.transaction.sandbox import (
+    Rights,
+    Sandbox,
+    SandboxFailed,
+    disks,
+    left_by_scripts,
+)
 
 TABLE = """\
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -42,3 +53,53 @@ def test_what_scripts_put_in_place_of_a_file_is_not_followed(tmp_path: Path) -> 
     (tmp_path / "folder").mkdir()
     for name in ("link", "pipe", "folder"):
         assert left_by_scripts(tmp_path / name) == ""
+
+
+class Kept:
+    """What stands in for the run: keeps the words, and the filter that they name."""
+
+    words: Sequence[str] = ()
+    filter: bytes | None = None
+
+    def __call__(self, argv: Sequence[str], *given: object) -> Ran:
+        """Read the filter as bubblewrap does."""
+        self.words = argv
+        if "--seccomp" in argv:
+            number = int(argv[argv.index("--seccomp") + 1])
+            assert given[-1] == [number]
+            self.filter = os.read(number, 1 << 16)
+        return Ran(0, "", cut=False)
+
+
+def a_copy(tmp_path: Path) -> Sandbox:
+    """A copy that is not there, of a host without disks."""
+    copy = Sandbox(tmp_path, ())
+    copy._mounts, copy._enter = [], []
+    return copy
+
+
+def test_only_who_may_runs_without_the_filter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Package tools unpack setuid files; a live script has the filter, whole."""
+    ran = Kept()
+    monkeypatch.setattr(sandbox, "hear", ran)
+    a_copy(tmp_path).run(["true"], tmp_path / "log", {}, 1, None)
+    assert "--seccomp" not in ran.words
+    a_copy(tmp_path).run(["true"], tmp_path / "log", {}, 1, None, Rights((), setuid=False))
+    assert ran.filter == no_setuid()
+    assert ran.words.index("--seccomp") < ran.words.index("--"), "a word for bubblewrap"
+
+
+def test_without_a_filter_no_live_script_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine of which the calls are not known."""
+    ran = Kept()
+    monkeypatch.setattr(sandbox, "hear", ran)
+    monkeypatch.setattr(seccomp, "_ARCHS", {})
+    with pytest.raises(NoSeccomp):
+        no_setuid()
+    with pytest.raises(SandboxFailed, match="needs a filter"):
+        a_copy(tmp_path).run(["true"], tmp_path / "log", {}, 1, None, Rights((), setuid=False))
+    assert ran.words == ()

@@ -31,10 +31,15 @@ MARK_LIMIT = 64 << 20
 
 
 def measure(files: Files, paths: Iterable[str]) -> str:
-    """Tell why folders cannot be kept; nothing if they can."""
+    """Tell why folders cannot be a script's to write and be kept; nothing if they can.
+
+    A setuid file that is there already would keep its bits while root writes other bytes into it.
+    """
     size = count = 0
     for folder in paths:
-        for _, look in walk(files, folder):
+        for path, look in walk(files, folder):
+            if {"setuid", "capability"} & set(odd(path, None, look)):
+                return f"`{path}` has rights of its own"
             size, count = size + look.size, count + 1
             if size > LIMIT or count > PATHS:
                 return f"`{folder}` holds more than {LIMIT} bytes or {PATHS} paths"

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from answerable.host.driver import Ran, run
-from answerable.host.transaction.sandbox import CAPABILITIES, FRESH, INSIDE, Sandbox, SandboxFailed
+from answerable.host.driver import Ran, hear
+from answerable.host.transaction.sandbox import FRESH, INSIDE, TOOLS, Rights, Sandbox, SandboxFailed
 
 _FLAGS = ("--platform=ptrace", "--network=none", "--overlay2=none", "--ignore-cgroups",
           "--host-uds=none", "--file-access=exclusive")  # fmt: skip
@@ -40,21 +40,21 @@ class Gvisor(Sandbox):
 
     def run(
         self, argv: Sequence[str], log: Path, env: Mapping[str, str], seconds: int,
-        packages: Path | None, capabilities: Sequence[str] = CAPABILITIES,
+        packages: Path | None, rights: Rights = TOOLS,
     ) -> Ran:  # fmt: skip
         """Run a program in the copy, with a folder of packages to read; as `Sandbox.run`."""
-        if self._real.folders or self._real.sockets:
+        if self._real.folders or self._real.sockets or not rights.setuid:
             raise SandboxFailed(
                 "gVisor reaches no socket of the host: live scripts need bubblewrap"
             )
         bundle, name = "gvisor/bundle", f"copy-{uuid4().hex}"
         (self._seen / bundle).mkdir(parents=True, exist_ok=True)
         inside = {**env, "SYSTEMD_OFFLINE": "1"}
-        spec = json.dumps(self._spec(argv, inside, packages, capabilities))
+        spec = json.dumps(self._spec(argv, inside, packages, rights.capabilities))
         (self._seen / bundle / "config.json").write_text(spec)
         state = f"--root={self._place}/gvisor/state"
         words = ["runsc", state, *_FLAGS, "run", f"--bundle={self._place}/{bundle}", name]
-        return run([*self._enter, *words], log, env, seconds)
+        return hear([*self._enter, *words], log, env, seconds)
 
     def _spec(
         self, argv: Sequence[str], env: Mapping[str, str], packages: Path | None,

@@ -14,12 +14,15 @@ class `live` allowed:
 Rules for the folders:
 * a folder is `/var/lib/<x>`, `/var/spool/<x>`, `/var/www/<x>` or `/srv/<x>`, there before the
   change; one named package ships it or bears its name; no other package ships it; none of `NEVER`;
-* no change in them is of a sensitive class, and they are not too large to be kept.
+* no change in them is of a sensitive class; they hold no setuid file and are not too large to be
+  kept.
 
 Rules for the script:
 * no network, not even the host's loopback; a service is spoken to by the socket folders that the
   host's own settings name (`sockets`), which are read-only;
 * six capabilities, no process of the host, no other socket; what it asks of services is noted;
+* no file gets a setuid or setgid bit, not for a moment (seccomp.py): whoever else may write in the
+  data would run it before the end's check;
 * rehearsed before, with the same rights, on the copy's own data: it must succeed there too.
 
 Sources: deb-postinst(5), dpkg(1) on the environment of scripts, bwrap(1). Left out: other scripts
@@ -40,14 +43,14 @@ from answerable.host.transaction.effects import Change, changes
 from answerable.host.transaction.explain import Explained
 from answerable.host.transaction.family import Database, Shipment
 from answerable.host.transaction.port import Files
-from answerable.host.transaction.sandbox import Real, Sandbox
+from answerable.host.transaction.sandbox import Real, Rights, Sandbox
 from answerable.host.transaction.sensitive import LIVE
 
 NEVER = ("/var/lib/answerable", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/pam", "/var/lib/rpm",
          "/var/lib/systemd", "/var/lib/ucf", "/var/spool/cron")  # fmt: skip
 """Folders that are no data of a service, whoever ships them."""
 _PARENTS = ("/srv", "/var/lib", "/var/spool", "/var/www")
-_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID")
+_RIGHTS = Rights(("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID"), setuid=False)
 _NAMED = 20
 
 
@@ -117,7 +120,7 @@ class Live:
 
     def _run(self, copy: Sandbox, env: Mapping[str, str], log: Path) -> Ran:
         told = {**env, **self.env}
-        return copy.run(self.argv, log, told, CHANGE_SECONDS, None, _CAPABILITIES)
+        return copy.run(self.argv, log, told, CHANGE_SECONDS, None, _RIGHTS)
 
     def _outside(self, made: Iterable[Change], explained: Iterable[Change]) -> list[str]:
         known, wrong = {change.path: change for change in explained}, list[str]()

@@ -9,11 +9,13 @@ Rules:
 * fresh /run, /tmp, /var/tmp; the agent's own directory is not to be seen; /proc/sys is read-only;
 * the capabilities that unpacking needs, and none by which the kernel could be changed;
 * scripts that want a service started or stopped are told no (policy-rc.d), and it is noted;
+* what they say goes through a pipe, of which the end is kept: no file of the host grows by it;
 * when this process ends, in whatever way, the namespace and all that ran in it end too.
 
 Sources: overlayfs (kernel documentation), bwrap(1), invoke-rc.d(8), unshare(1), nsenter(1). Left
-out: a filter of system calls (gvisor.py is stricter); hosts whose root is an overlay on an overlay;
-file systems that cannot be a lower layer (they are not to be seen in the copy).
+out: a filter of all system calls (gvisor.py is stricter; seccomp.py's is for live scripts); hosts
+whose root is an overlay on an overlay; file systems that cannot be a lower layer (they are not to
+be seen in the copy).
 """
 
 import os
@@ -25,9 +27,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import IO, NamedTuple, Self
 
-from answerable.host.driver import DriverFailed, Ran, last_lines, run
+from answerable.host.driver import DriverFailed, Ran, hear, last_lines
+from answerable.host.seccomp import NoSeccomp, no_setuid
 
 MEMORY = 2 << 30
 """Most that programs may write in the copy, bytes."""
@@ -69,6 +72,17 @@ class Real(NamedTuple):
 
     folders: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()
+
+
+class Rights(NamedTuple):
+    """What a program may do in a copy; `setuid`: give files setuid and setgid bits."""
+
+    capabilities: tuple[str, ...] = CAPABILITIES
+    setuid: bool = True
+
+
+TOOLS = Rights()
+"""What unpacking, and the scripts that come with it, need."""
 
 
 class Sandbox:
@@ -132,12 +146,12 @@ class Sandbox:
 
     def run(
         self, argv: Sequence[str], log: Path, env: Mapping[str, str], seconds: int,
-        packages: Path | None, capabilities: Sequence[str] = CAPABILITIES,
+        packages: Path | None, rights: Rights = TOOLS,
     ) -> Ran:  # fmt: skip
-        """Run a program in the copy, with a folder of packages to read; as `driver.run`."""
+        """Run a program in the copy, with a folder of packages to read; as `driver.hear`."""
         words = ["bwrap", "--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
         words += ["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]
-        words += [word for name in capabilities for word in ("--cap-add", f"CAP_{name}")]
+        words += [word for name in rights.capabilities for word in ("--cap-add", f"CAP_{name}")]
         for n, mount in enumerate(self._mounts):
             words += ["--bind", f"{self._place}/{n}/root", mount]
         words += ["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
@@ -156,8 +170,11 @@ class Sandbox:
         for path in _sockets():
             if not path.startswith(tuple(f"{folder}/" for folder in seen)):
                 words += ["--ro-bind-try", "/dev/null", path]
-        inner = [*words, "--chdir", "/", "--", *argv]
-        return run([*self._enter, *inner], log, {**env, "SYSTEMD_OFFLINE": "1"}, seconds)
+        with ExitStack() as stack:
+            given = [] if rights.setuid else [stack.enter_context(_filter()).fileno()]
+            words += [word for number in given for word in ("--seccomp", str(number))]
+            inner = [*self._enter, *words, "--chdir", "/", "--", *argv]
+            return hear(inner, log, {**env, "SYSTEMD_OFFLINE": "1"}, seconds, given)
 
     def remount(self) -> None:
         """Make the copy anew over the upper layers as they are now."""
@@ -251,6 +268,17 @@ def left_by_scripts(path: Path) -> str:
             return file.read(TABLE).decode("utf-8", "replace") if sound else ""
     except OSError:
         return ""
+
+
+def _filter() -> IO[bytes]:
+    try:
+        program = no_setuid()
+    except NoSeccomp as error:
+        raise SandboxFailed(f"a live script needs a filter of system calls: {error}") from error
+    file = os.fdopen(os.memfd_create("filter"), "w+b")
+    file.write(program)
+    file.seek(0)
+    return file
 
 
 def _sockets() -> list[str]:

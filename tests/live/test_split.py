@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -94,12 +95,12 @@ def carrying(folder: Path, *peers: str) -> Iterator[Path]:
 
 
 @pytest.fixture
-def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def room() -> Iterator[Path]:
     """A folder that every user can reach, with a short name: a socket's path has 107 bytes."""
-    made = tmp_path_factory.mktemp("split")
-    for folder in (made, *made.parents[:2]):
-        folder.chmod(0o755)
-    return made
+    with tempfile.TemporaryDirectory(prefix="split-") as name:
+        made = Path(name)
+        made.chmod(0o755)
+        yield made
 
 
 @pytest.mark.needs("landlock")

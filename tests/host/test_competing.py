@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.host.act import Actions, Competing, Tools
-from answerable.host.competing import Competitor, apt_settings, find, own_updates, refusal
+from answerable.host.competing import (
+    SETTINGS,
+    Competitor,
+    apt_settings,
+    find,
+    own_updates,
+    refusal,
+)
 from answerable.host.driver import DriverFailed
 from answerable.host.files import HomeUnavailable
 from answerable.host.settings import read_settings
@@ -186,6 +193,14 @@ def test_a_rule_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, "settings.json", '{"competing":"owned"}')
     with pytest.raises(HomeUnavailable, match="competing"):
         read_settings(tmp_path / "settings.json")
+
+
+def test_a_comment_without_an_end_goes_on_to_the_end() -> None:
+    """As apt reads it; a file full of such beginnings is read once and not once for each."""
+    assert apt_settings(['A "1"; /* B "2"; */ C "3"; /* D "4";', 'E "5";']) == {
+        "a": "1", "c": "3", "e": "5",
+    }  # fmt: skip
+    assert apt_settings(["/*x " * (SETTINGS // 4)]) == {}
 
 
 @given(st.lists(st.text(alphabet='APT:{};"/*# \n01x'), max_size=4))

@@ -40,7 +40,8 @@ RULES: Mapping[str, tuple[State, ...]] = {
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system",
           "lib/systemd/system")  # fmt: skip
 _MASKS = _UNITS[:2]
-_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|#[^\n]*|"([^"]*)"|([{};])|([^\s{};"]+)', re.DOTALL)
+# A comment without an end goes on to the end, as apt has it: looking for it once is linear.
+_TOKEN = re.compile(r'//[^\n]*|/\*.*?(?:\*/|\Z)|#[^\n]*|"([^"]*)"|([{};])|([^\s{};"]+)', re.DOTALL)
 _APPLIES = re.compile(r"(?im)^\s*apply_updates\s*[=:]\s*(yes|true|1|on)\s*$")
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 

@@ -6,6 +6,7 @@ and two hosts' records, on loopback; a `demo` charter whose times are seconds.
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -57,11 +58,28 @@ AUTHORIZATION: dict[str, Any] = {
 }  # fmt: skip
 
 
+_PORTS: list[socket.socket] = []
+"""What keeps the ports that this process gave from its neighbours; each ends with the process."""
+
+
 def port() -> int:
-    """Give a port that was free a moment ago."""
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
+    """Give a port that stays free until its server starts.
+
+    It lies below those of outgoing connections (ip_local_port_range(5): 32768 and above), and a
+    socket named after it, which one process alone can have, keeps other towns away.
+    """
+    while True:
+        number = 10_000 + secrets.randbelow(22_000)
+        mine = socket.socket(socket.AF_UNIX)
+        try:
+            mine.bind(f"\0answerable-tests-port-{number}")
+            with socket.socket() as asked:
+                asked.bind(("127.0.0.1", number))
+        except OSError:
+            mine.close()
+            continue
+        _PORTS.append(mine)
+        return number
 
 
 @dataclass(frozen=True)

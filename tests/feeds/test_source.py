@@ -13,7 +13,6 @@ from answerable.feeds.curated import Curated
 from answerable.feeds.debian import Debian, Suite
 from answerable.feeds.facts import Artefact, read
 from answerable.feeds.fetch import Folder
-from answerable.feeds.osv import Osv
 from answerable.feeds.published import Published
 from answerable.feeds.pypi import Listing, Wheelhouse
 from answerable.feeds.source import Source, Unusable
@@ -21,7 +20,6 @@ from answerable.feeds.world import Worlds
 from tests.feeds.archive import DAY, NOW, Archive, entry
 from tests.feeds.fakes import MemoryFetch, MemorySource, advisory, artefact
 from tests.feeds.test_curated import TEXT
-from tests.feeds.test_osv import LINE
 from tests.feeds.test_pypi import DATA, GOOD, LISTING
 from tests.feeds.worlds import document, given, span
 
@@ -36,11 +34,6 @@ def _memory(folder: Path) -> Made:
 def _curated(folder: Path) -> Made:
     (folder / "facts.json").write_bytes(TEXT)
     return Curated(Folder(folder), "facts.json"), "waitress"
-
-
-def _osv(folder: Path) -> Made:
-    (folder / "all.jsonl").write_bytes(LINE)
-    return Osv(Folder(folder), "all.jsonl"), "flask"
 
 
 def _published(folder: Path) -> Made:
@@ -71,7 +64,7 @@ def _debian(folder: Path) -> Made:
     return Debian("debian:12", (suite,), archive.keyring(), blobs), "bash"
 
 
-ADAPTERS = [_memory, _curated, _osv, _published, _wheelhouse, _listing, _debian]
+ADAPTERS = [_memory, _curated, _published, _wheelhouse, _listing, _debian]
 adapters = pytest.mark.parametrize("make", ADAPTERS, ids=lambda make: make.__name__[1:])
 Make = Callable[[Path], Made]
 

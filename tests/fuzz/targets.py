@@ -37,7 +37,6 @@ from answerable.feeds.csaf import Csaf
 from answerable.feeds.curated import Curated
 from answerable.feeds.mirror import crate, reader, writer
 from answerable.feeds.nvd import Nvd
-from answerable.feeds.osv import Osv
 from answerable.feeds.publication import Publication
 from answerable.feeds.source import Unusable
 from answerable.feeds.updateinfo import Updateinfo
@@ -88,7 +87,6 @@ from tests.feeds import (
     test_curated,
     test_cvss,
     test_deb,
-    test_osv,
     test_packages,
     test_unpacked,
 )
@@ -413,12 +411,6 @@ FEEDS = [
         _bytes(lambda d: changelog.advisories(d, "openssl", "bookworm", None)),
         [LOG],
         (),
-    ),
-    Target(
-        "OSV",
-        _bytes(lambda d: Osv(MemoryFetch({"a": d}), "a").collect(["flask"], 0)),
-        [test_osv.LINE],
-        (Unusable,),
     ),
     Target(
         "curated",

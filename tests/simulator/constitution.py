@@ -110,7 +110,8 @@ def authorization() -> Json:
     return {
         "name": "urgent-security", "owner": "dana", "window": 1800, "max_hosts": 15, "ticket": "",
         "review_by": T0 + 26 * WEEK, "excludes": ["legacy", "pci"], "clauses": clauses,
-        "undo": {"share_permille": 400}, "effects": ["reboot"], "recipients": ["lee", "kim"], "hours": [],
+        "undo": {"share_permille": 400}, "effects": ["reboot"],
+        "recipients": ["lee", "kim"], "hours": [],
     }  # fmt: skip
 
 

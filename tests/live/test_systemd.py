@@ -83,7 +83,7 @@ def test_a_restart_ends_what_an_update_left(world: Booted) -> None:
 
 
 AS_IF = 'for l in /usr/lib/*/libcrypto.so.3; do cp -a "$l" "$l.new" && mv "$l.new" "$l"; done'
-"""What an update of OpenSSL does to whoever maps it, on a day without one."""
+"""What an update of OpenSSL does to whoever maps it, on a day on which `group` is our own."""
 
 
 def needrestart(world: Booted, host: str) -> set[str]:
@@ -138,6 +138,23 @@ def test_a_reboot_is_real_and_clears_run(world: Booted) -> None:
     world.said("a", "systemctl", "reboot")
     patiently(lambda: world.fleet.rebooted("a"), "it goes down")
     assert world.fleet.names == []
+
+
+def test_a_late_unit_gets_another_chance_and_a_broken_one_none(world: Booted) -> None:
+    """A busy machine fails no test by a unit's timeout; what fails by itself is named at once."""
+    world.up("a")
+    units = world.fleet.root("a") / "etc/systemd/system"
+    for name, act in (("late", "mkdir /var/lib/late || exit 0; sleep 600"), ("broken", "exit 1")):
+        text = f"[Service]\nType=oneshot\nTimeoutStartSec=1\nExecStart=/bin/sh -c '{act}'\n"
+        (units / f"{name}.service").write_text(text)
+    world.said("a", "systemctl", "daemon-reload")
+    world.said("a", "systemctl", "start", "late")
+    assert world.said("a", "systemctl", "is-failed", "late").strip() == "failed"
+    world.ready("a")
+    assert world.late == {("a", "late.service"): 1}
+    world.said("a", "systemctl", "start", "broken")
+    with pytest.raises(pytest.fail.Exception, match=r"broken\.service"):
+        world.ready("a")
 
 
 def test_a_killed_test_leaves_no_cgroup(ground: Booted, tmp_path: Path) -> None:

@@ -167,10 +167,11 @@ def test_an_order_is_done_through_a_reboot(
     world.fleet.up([HOST], world.tree, fresh=False)
     patiently(lambda: around.said("health"), "it reports after the reboot")
     assert done(around)[: len(away)] == away
+    # agentd is an interpreter, older than any change of packages: it may be in need on any day.
     why = "" if world.mapped else "not_needed"
     assert done(around) == [
         ("up", "succeeded", ""), ("web", "succeeded", why), ("bus", "succeeded", "not_needed"),
-        ("manager", "succeeded", why), ("carrier", "succeeded", why),
+        ("manager", "succeeded", why), ("carrier", "succeeded", ""),
         ("agent", "succeeded", "not_needed"), ("boot", "succeeded", "rebooted"),
         ("health", "succeeded", ""),
     ]  # fmt: skip

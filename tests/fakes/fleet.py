@@ -8,6 +8,7 @@ vetoes), changes itself once, counts that, and reports; observers look at the tr
 
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -51,6 +52,7 @@ class Book:
     records: list[Json] = field(default_factory=list)
     read: int = 0
     unreadable: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     def add(self, kind: str, **body: Json) -> None:
         """Append one record durably."""
@@ -66,13 +68,16 @@ class Book:
         """Give the records of a kind."""
         if self.unreadable:
             raise ViewUnavailable("the log is away")
-        if self.path is not None and self.path.exists():
-            with self.path.open("rb") as file:
-                file.seek(self.read)
-                fresh = file.read()
-            self.read += len(fresh)
-            self.records += [json.loads(line) for line in fresh.splitlines()]
-        return [record for record in self.records if record["kind"] == kind]
+        # Threads share a book, and another process may be in the middle of a line.
+        with self.lock:
+            if self.path is not None and self.path.exists():
+                with self.path.open("rb") as file:
+                    file.seek(self.read)
+                    fresh = file.read()
+                whole = fresh[: fresh.rfind(b"\n") + 1]
+                self.read += len(whole)
+                self.records += [json.loads(line) for line in whole.splitlines()]
+            return [record for record in self.records if record["kind"] == kind]
 
     def open(self, rings: Sequence[Sequence[Order]], clears: int, not_after: int) -> None:
         """Log a notice that was delivered."""

@@ -43,9 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put live tests that would disturb each other into one process."""
     for item in items:
         if item.get_closest_marker("live"):
-            file = item.path.stem
-            shared = "ground" in getattr(item, "fixturenames", ()) and "rpm" not in file
-            item.add_marker(pytest.mark.xdist_group("ground" if shared else file))
+            file, family = item.path.stem, "rpm" if "rpm" in item.path.stem else "deb"
+            shared = "ground" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group(family if shared else file))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,7 +22,7 @@ test: lint ## every check and every test that needs no live machine
 
 test-live: ## the tests with real processes, sockets, mounts and packages
 	@scripts/bootstrap --hosts --dev
-	@KILLS=$(KILLS) $(BIN)/pytest -q -rs -n $(WORKERS) --dist loadgroup -m live $(PYTEST_OPTIONS)
+	@KILLS=$(KILLS) $(BIN)/pytest -q -rs -m live $(PYTEST_OPTIONS)
 
 bench: ## measure the numbers; results go to benchmarks/results
 	@scripts/bootstrap --dev

@@ -1,8 +1,6 @@
 """What every test shares: the machine's abilities, and how many examples a property is shown.
 
-Live tests run in two processes: those that use one tree and mirror (`ground`) one after another,
-and otherwise each file by itself. What a test recorded as `told` (a seed, counts) is shown at the
-end, also where it passed.
+What a test recorded as `told` (a seed, counts) is shown at the end, also where it passed.
 
 A live test says what it needs (`@pytest.mark.needs("overlay")`). It is skipped only where the probe
 tried that and failed; `.ci/run` asks the probe again and fails on a skip that had no cause.
@@ -37,15 +35,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             ability = _probe(name)
             if not ability.works:
                 pytest.skip(f"needs {name}: {ability.why}")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put live tests that would disturb each other into one process."""
-    for item in items:
-        if item.get_closest_marker("live"):
-            file, family = item.path.stem, "rpm" if "rpm" in item.path.stem else "deb"
-            shared = "ground" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group(family if shared else file))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -21,6 +21,8 @@ from answerable.feeds.rows import Range
 from answerable.inventory.fleet import Fleet
 from answerable.kernel.errors import Refused
 
+_Span = tuple[Range, bytes, bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -52,15 +54,8 @@ def affected(fleet: Fleet, rows: Iterable[Range]) -> tuple[list[Finding], list[U
     """
     hits: dict[int, list[Range]] = {}
     sets: dict[int, BitMap] = {}
-    unordered = []
-    for row in rows:
-        if row.withdrawn:
-            continue
-        try:
-            low, high = bounds(row)
-        except Refused as refusal:
-            unordered.append(Unordered(row, refusal.detail))
-            continue
+    spans, unordered = _spans(rows)
+    for row, low, high in spans:
         for package, hosts in fleet.within(row.ecosystem, row.level, row.package, low, high):
             hits.setdefault(package, []).append(row)
             sets[package] = hosts
@@ -82,17 +77,22 @@ def reached(fleet: Fleet, rows: Sequence[Range]) -> tuple[BitMap, list[Unordered
     if any(row.status == "not_affected" for row in rows):
         findings, unordered = affected(fleet, rows)
         return everywhere(findings), unordered
-    hosts, unordered = list[BitMap](), []
+    spans, unordered = _spans(rows)
+    hosts = [fleet.reached(r.ecosystem, r.level, r.package, low, high) for r, low, high in spans]
+    return BitMap.union(BitMap(), *hosts), unordered
+
+
+def _spans(rows: Iterable[Range]) -> tuple[list[_Span], list[Unordered]]:
+    """Give the rows that count, each with its keys, and those that cannot be ordered."""
+    spans, unordered = list[_Span](), list[Unordered]()
     for row in rows:
         if row.withdrawn:
             continue
         try:
-            low, high = bounds(row)
+            spans.append((row, *bounds(row)))
         except Refused as refusal:
             unordered.append(Unordered(row, refusal.detail))
-            continue
-        hosts.append(fleet.reached(row.ecosystem, row.level, row.package, low, high))
-    return BitMap.union(BitMap(), *hosts), unordered
+    return spans, unordered
 
 
 def everywhere(findings: Iterable[Finding]) -> BitMap:

@@ -11,7 +11,7 @@ import pytest
 from answerable.demo.apphosts import RELEASES, AppHosts
 from answerable.demo.hosts import FleetFailed, Hosts
 from answerable.feeds import cvss
-from answerable.host.service import process_start
+from answerable.host.services.service import process_start
 from answerable.host.versions import key
 
 FACTS = json.loads((Path(__file__).parents[2] / "src/answerable/demo/facts.json").read_text())

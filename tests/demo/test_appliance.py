@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from answerable.demo import appliance
-from answerable.host.service import Check, health
+from answerable.host.services.service import Check, health
 from tests.demo.ports import free_port
 
 

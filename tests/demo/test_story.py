@@ -11,7 +11,7 @@ import pytest
 from answerable.demo import apphosts
 from answerable.demo.scenes.cast import StoryFailed
 from answerable.demo.story import _clear, play
-from answerable.host.service import process_start
+from answerable.host.services.service import process_start
 
 
 def test_two_stories_do_not_share_a_directory(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import pack
 
-from answerable.host.agentd import Carrier, Settings, listen
-from answerable.host.client import Call
-from answerable.host.frames import PIECE
+from answerable.host.network.agentd import Carrier, Settings, listen
+from answerable.host.network.client import Call
+from answerable.host.network.frames import PIECE
 from answerable.kernel.canon import encode
 from answerable.kernel.errors import Unavailable
 

@@ -21,8 +21,8 @@ from answerable.host.driver import (
     Store,
     TransactionDiffers,
 )
-from answerable.host.service import ServiceFailed
-from answerable.host.stale import Need
+from answerable.host.services.service import ServiceFailed
+from answerable.host.services.stale import Need
 
 
 def no_pause(_: str) -> None:

@@ -18,7 +18,7 @@ from struct import pack
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from answerable.host.follow import SPAN
+from answerable.host.log.follow import SPAN
 from answerable.kernel.canon import Json, encode
 from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.errors import Refused

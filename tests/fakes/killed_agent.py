@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from answerable.host.act import Tools
+from answerable.host.actions.act import Tools
 from answerable.host.home import Home, World
-from answerable.host.service import Check
+from answerable.host.services.service import Check
 from tests.fakes.fake_driver import FakeDriver, FakeServices
 
 LOOKS = 20

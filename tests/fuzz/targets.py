@@ -40,18 +40,22 @@ from answerable.feeds.nvd import Nvd
 from answerable.feeds.publication import Publication
 from answerable.feeds.source import Unusable
 from answerable.feeds.updateinfo import Updateinfo
-from answerable.host import agentd, apt, competing, frames, shelf, stale, venv
+from answerable.host import competing, shelf
 from answerable.host import enrol as host_enrol
-from answerable.host.client import Call, HttpUnavailable
 from answerable.host.clone import read_job
 from answerable.host.driver import ArtefactDiffers, DriverFailed, Package
+from answerable.host.drivers import apt, venv
 from answerable.host.files import HomeUnavailable
-from answerable.host.service import ServiceFailed
+from answerable.host.network import agentd, frames
+from answerable.host.network.client import Call, HttpUnavailable
+from answerable.host.services import stale
+from answerable.host.services.service import ServiceFailed
 from answerable.host.settings import read_settings
-from answerable.host.transaction import database, rpmcaps, rpmfile, rpmheader
-from answerable.host.transaction import deb as shipped
-from answerable.host.transaction import rpmdb as host_rpmdb
-from answerable.host.transaction.rpmheader import Damaged
+from answerable.host.transaction.debian import database
+from answerable.host.transaction.debian import deb as shipped
+from answerable.host.transaction.redhat import rpmcaps, rpmfile, rpmheader
+from answerable.host.transaction.redhat import rpmdb as host_rpmdb
+from answerable.host.transaction.redhat.rpmheader import Damaged
 from answerable.inventory import (
     apk,
     cmdb,
@@ -99,13 +103,13 @@ from tests.feeds.worlds import DOCUMENTS, laid_out, manifest_of
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
 from tests.host.test_clone import GOOD as CLONE_JOB
+from tests.host.transaction.debian.test_deb import GOOD as DEB_TAR
 from tests.host.transaction.debs import NEW_STATUS
 from tests.host.transaction.debs import STATUS as OLD_STATUS
 from tests.host.transaction.debs import deb as rehearsed
+from tests.host.transaction.redhat.test_rpmdb import GOOD as RPM_DATABASE
+from tests.host.transaction.redhat.test_rpmfile import GOOD as RPM
 from tests.host.transaction.rpms import header, package
-from tests.host.transaction.test_deb import GOOD as DEB_TAR
-from tests.host.transaction.test_rpmdb import GOOD as RPM_DATABASE
-from tests.host.transaction.test_rpmfile import GOOD as RPM
 from tests.inventory import images, test_cmdb, test_signed, test_tar
 from tests.inventory.generated import sample
 from tests.inventory.rpms import BLOBS, ndb

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from answerable.host.act import Tools
+from answerable.host.actions.act import Tools
 from answerable.host.agent import Agent, Row
 from answerable.host.home import Home, World
-from answerable.host.service import Check
+from answerable.host.services.service import Check
 from answerable.kernel.canon import encode
 from answerable.kernel.note import ED25519
 from tests.fakes.fake_driver import FakeDriver, FakeServices

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from answerable.host.driver import Foreseen
-from answerable.host.service import Check
+from answerable.host.services.service import Check
 from answerable.kernel.canon import Json
 from tests.fakes.host_world import HostWorld
 from tests.host.conftest import Site

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.host.act import Actions, Competing, Tools
+from answerable.host.actions.act import Actions, Competing, Tools
 from answerable.host.competing import (
     SETTINGS,
     Competitor,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from answerable.host import judge, program
-from answerable.host.client import HttpUnavailable
 from answerable.host.enrol import make_record, read_charter, start, take_proof
 from answerable.host.files import HomeUnavailable
+from answerable.host.network.client import HttpUnavailable
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused
 from answerable.kernel.fold import State

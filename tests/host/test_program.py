@@ -13,7 +13,7 @@ import pytest
 
 from answerable.host.__main__ import boot_time, main
 from answerable.host.files import HomeUnavailable
-from answerable.host.stale import Need
+from answerable.host.services.stale import Need
 from tests.host.conftest import Site
 
 

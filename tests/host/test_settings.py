@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from answerable.host.drivers.rpm import RpmDriver
+from answerable.host.drivers.venv import VenvDriver
 from answerable.host.files import HomeUnavailable
-from answerable.host.rpm import RpmDriver
-from answerable.host.service import InitdServices, PidfileServices, ServiceFailed, SystemdServices
+from answerable.host.services.service import (
+    InitdServices,
+    PidfileServices,
+    ServiceFailed,
+    SystemdServices,
+)
 from answerable.host.settings import make_driver, make_services, read_settings
-from answerable.host.venv import VenvDriver
 from answerable.kernel.canon import Json
 
 

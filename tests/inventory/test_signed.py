@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.host.apt import AptDriver
+from answerable.host.drivers.apt import AptDriver
 from answerable.inventory.dpkg import installed
 from answerable.inventory.signed import AHEAD, Told, host_of, open_inventory, packages
 from answerable.kernel.canon import encode

@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from answerable.host.apt import AptDriver
 from answerable.host.driver import (
     Driver,
     DriverFailed,
@@ -30,7 +29,8 @@ from answerable.host.driver import (
     Staged,
     TransactionDiffers,
 )
-from answerable.host.service import Check, health
+from answerable.host.drivers.apt import AptDriver
+from answerable.host.services.service import Check, health
 from answerable.host.versions import RPM
 
 STATE = Path("/var/lib/answerable-test")
@@ -41,7 +41,7 @@ AT_WORK = {".rpm.lock", "rpmdb.sqlite-shm", "rpmdb.sqlite-wal"}
 def make(ecosystem: str, transaction: dict[str, object] | None) -> Driver:
     """Make the driver of an ecosystem."""
     if ecosystem.partition(":")[0] in RPM:
-        from answerable.host.rpm import RpmDriver  # noqa: PLC0415  where it is there
+        from answerable.host.drivers.rpm import RpmDriver  # noqa: PLC0415  where it is there
 
         return RpmDriver(STATE, ecosystem, transaction or {}, lock_seconds=1)
     return AptDriver(STATE, ecosystem, lock_seconds=1, transaction=transaction)
@@ -76,12 +76,12 @@ def serve(job: dict[str, Any]) -> dict[str, object]:
     """Do what services need, by systemd."""
     if job["do"] == "health":
         return {"health": health(Check("http", "127.0.0.1", 8080, "/health", 200, job["within"]))}
-    from answerable.host.service import SystemdServices  # noqa: PLC0415  where it is there
+    from answerable.host.services.service import SystemdServices  # noqa: PLC0415  where it is there
 
     services = SystemdServices(STATE)
     if job["do"] == "need":
         return {"need": dict(services.in_need().sure)}
-    from answerable.host.restarts import restart_in_need  # noqa: PLC0415  with `cryptography`
+    from answerable.host.actions.restarts import restart_in_need  # noqa: PLC0415  with `cryptography`
 
     done = restart_in_need(services, job["unit"])
     return {"result": done.result, "reason": done.reason, "detail": done.detail}

@@ -16,8 +16,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from answerable.host.agentd import Settings, jail
-from answerable.host.through import alone
+from answerable.host.network.agentd import Settings, jail
+from answerable.host.network.through import alone
 
 _MPTCP = 262
 

@@ -9,8 +9,8 @@ import pytest
 from answerable.demo import appliance, ground
 from answerable.demo.apphosts import RELEASES, AppHosts
 from answerable.host.driver import Package
-from answerable.host.service import Check, health
-from answerable.host.venv import VenvDriver, wheel_name
+from answerable.host.drivers.venv import VenvDriver, wheel_name
+from answerable.host.services.service import Check, health
 from tests.structure.source import ROOT
 
 pytestmark = pytest.mark.live

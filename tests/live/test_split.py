@@ -1,7 +1,8 @@
 """agentd and applyd as processes: what is left to each, and that a host is patched through both.
 
 Run as root, so that nothing but the jail itself can be what denies. Left out: the units
-(test_units.py), and an agentd that is taken over (tests/host/test_through.py, in one process).
+(test_units.py), and an agentd that is taken over, in one process
+(tests/host/network/test_through.py).
 """
 
 import json
@@ -23,15 +24,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from answerable.host.client import HttpUnavailable
-from answerable.host.through import Through
+from answerable.host.network.client import HttpUnavailable
+from answerable.host.network.through import Through
 from answerable.kernel.canon import encode
 from tests.fakes.carrier import split
 from tests.fakes.fake_driver import FakeDriver, FakeServices
 from tests.fakes.host_world import serving
 from tests.host.conftest import Site
+from tests.host.network.test_client import http, server
 from tests.host.test_agent import DONE
-from tests.host.test_client import http, server
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("network", "uids")]
 AGENTD = 64_001
@@ -127,7 +128,7 @@ def test_a_host_is_patched_through_both(room: Path) -> None:
 def test_agentd_answers_root_alone(room: Path) -> None:
     """Not even its own user: whoever becomes that has gained no network by it."""
     script = (
-        "import sys; from pathlib import Path; from answerable.host.through import Through;"
+        "import sys; from pathlib import Path; from answerable.host.network.through import Through;"
         f"print(Through(Path(sys.argv[1]), '{AGENTD}').confinement())"
     )
     with serving() as world, carrying(room, world.url) as path:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from answerable.demo.hub import CGROUP, cgroup_folders
-from answerable.host.stale import MANAGER
+from answerable.host.services.stale import MANAGER
 from tests.live import sabotage
 from tests.live.systemd import (  # noqa: F401  fixtures are found by their names here
     NEEDS,

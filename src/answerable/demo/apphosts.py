@@ -23,7 +23,7 @@ from typing import IO, Self
 
 from answerable.demo import appliance
 from answerable.demo.hosts import FleetFailed
-from answerable.host.service import PidfileServices, process_start
+from answerable.host.services.service import PidfileServices, process_start
 
 FETCH_SECONDS = 600
 """Longest that fetching or installing the wheels may take."""

@@ -78,7 +78,7 @@ sys.exit(0 if sys.version_info[:2] == {sys.version_info[:2]} else sys.version.sp
 _UNIT = Path(answerable.__file__).parent / "host/units/answerable-agentd.service"
 _LANDLOCK = """
 import sys
-from answerable.host import landlock
+from answerable.host.confine import landlock
 sys.exit(f"ABI {landlock.abi()}" if landlock.abi() < landlock.NETWORK else 0)
 """
 

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     if words[:1] == ["agentd"] and len(words) == _WORDS:
         # It holds no key and checks no signature: the kernel, and its memory, are applyd's.
-        from answerable.host.agentd import main as carry  # noqa: PLC0415
+        from answerable.host.network.agentd import main as carry  # noqa: PLC0415
 
         return carry(Path(words[1]))
     if words[:1] == ["install"]:

@@ -28,13 +28,19 @@ Left out: several orders at once.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from answerable.host.act import Actions, CannotDo, named_in, packages_of
-from answerable.host.client import HttpUnavailable
-from answerable.host.driver import ArtefactDiffers, DriverFailed, Locked, Staged, TransactionDiffers
-from answerable.host.journal import Journal
+from answerable.host.actions.act import Actions, CannotDo, named_in, packages_of
+from answerable.host.driver import (
+    ArtefactDiffers,
+    DriverFailed,
+    Locked,
+    Staged,
+    TransactionDiffers,
+)
 from answerable.host.judge import Identity, Judge
-from answerable.host.progress import Work, failed_change, next_change
-from answerable.host.report import NO_NOTICE, About, Ended, Outbox, Refusals, body_of
+from answerable.host.network.client import HttpUnavailable
+from answerable.host.records.journal import Journal
+from answerable.host.records.progress import Work, failed_change, next_change
+from answerable.host.records.report import NO_NOTICE, About, Ended, Outbox, Refusals, body_of
 from answerable.host.shelf import Shelf
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused, Unavailable

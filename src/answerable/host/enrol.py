@@ -20,8 +20,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from answerable.host.client import Client, HttpUnavailable
 from answerable.host.files import HomeUnavailable, read_file, read_json, write_file
+from answerable.host.network.client import Client, HttpUnavailable
 from answerable.kernel.canon import Json, conforms, encode, shape, unhex
 from answerable.kernel.charter import Charter
 from answerable.kernel.errors import demand

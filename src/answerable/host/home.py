@@ -23,21 +23,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from answerable.host.act import Actions, Tools, fetch_from
+from answerable.host.actions.act import Actions, Tools, fetch_from
+from answerable.host.actions.reboot import Machine
 from answerable.host.agent import Agent, Parts
-from answerable.host.client import Client
 from answerable.host.competing import find, refusal
 from answerable.host.enrol import read_charter, read_proof
 from answerable.host.files import HomeUnavailable, check_private, make_private, read_file
-from answerable.host.follow import Follower
-from answerable.host.fresh import Guards
-from answerable.host.inventory import Census
-from answerable.host.journal import Journal
 from answerable.host.judge import Identity, Judge
-from answerable.host.reboot import Machine
-from answerable.host.report import Outbox, Refusals
+from answerable.host.log.follow import Follower
+from answerable.host.log.fresh import Guards
+from answerable.host.log.state import LogState
+from answerable.host.network.client import Client
+from answerable.host.records.inventory import Census
+from answerable.host.records.journal import Journal
+from answerable.host.records.report import Outbox, Refusals
 from answerable.host.retention import DAYS, LIMIT, Folder, Keeper, Retention
-from answerable.host.service import Check, SystemdServices, try_once
+from answerable.host.services.service import Check, SystemdServices, try_once
 from answerable.host.settings import (
     Settings,
     make_driver,
@@ -47,7 +48,6 @@ from answerable.host.settings import (
 )
 from answerable.host.shelf import Shelf
 from answerable.host.snapshot.port import Snapshots
-from answerable.host.state import LogState
 from answerable.keys.sign import Signer
 from answerable.keys.store import load_key
 
@@ -174,7 +174,7 @@ def opened(directory: Path, world: World) -> Home:
     home = Home(directory, world)
     if home.settings.agentd:
         # Only where it is used: a host keeps its memory for its work.
-        from answerable.host.through import alone  # noqa: PLC0415
+        from answerable.host.network.through import alone  # noqa: PLC0415
 
         alone()
     return home
@@ -185,7 +185,7 @@ def _way(
 ) -> tuple[Client, Callable[[Check], str], Callable[[], str]]:
     if not agentd:
         return Client(), try_once, lambda: ONE_PROCESS
-    from answerable.host.through import Through  # noqa: PLC0415
+    from answerable.host.network.through import Through  # noqa: PLC0415
 
     client = Through(Path(agentd["socket"]), agentd["user"])
     return client, client.check, client.confinement

@@ -14,11 +14,11 @@ Nothing here decides; the kernel does.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from answerable.host.client import HttpUnavailable
-from answerable.host.follow import Follower
-from answerable.host.fresh import Guards
-from answerable.host.journal import Journal
-from answerable.host.state import LogState
+from answerable.host.log.follow import Follower
+from answerable.host.log.fresh import Guards
+from answerable.host.log.state import LogState
+from answerable.host.network.client import HttpUnavailable
+from answerable.host.records.journal import Journal
 from answerable.host.versions import key as version_key
 from answerable.kernel.charter import Charter
 from answerable.kernel.errors import Refused

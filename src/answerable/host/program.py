@@ -27,7 +27,7 @@ from answerable.host.enrol import make_record, read_charter, start, take_proof
 from answerable.host.files import make_private, only_one, read_file, read_json, write_file
 from answerable.host.home import Home, World, opened
 from answerable.host.retention import TABLE, Retention
-from answerable.host.stale import find_need
+from answerable.host.services.stale import find_need
 from answerable.kernel.errors import Refused, Unavailable
 
 PATIENCE = 3

@@ -31,7 +31,7 @@ from answerable.host.competing import RULES
 from answerable.host.driver import Driver
 from answerable.host.files import HomeUnavailable, make_private, read_json
 from answerable.host.retention import DAYS, LIMIT
-from answerable.host.service import Check, Services, read_checks
+from answerable.host.services.service import Check, Services, read_checks
 from answerable.host.snapshot.port import Snapshots
 
 POLL, RETRY, INVENTORY = 5, 60, 900
@@ -124,15 +124,15 @@ def make_driver(settings: Settings, state: Path) -> Driver | None:
     kind = given.pop("kind", "")
     try:
         if kind == "apt":
-            from answerable.host.apt import AptDriver  # noqa: PLC0415
+            from answerable.host.drivers.apt import AptDriver  # noqa: PLC0415
 
             return AptDriver(state, hidden=(state.parent,), **given)
         if kind == "rpm":
-            from answerable.host.rpm import RpmDriver  # noqa: PLC0415
+            from answerable.host.drivers.rpm import RpmDriver  # noqa: PLC0415
 
             return RpmDriver(state, hidden=(state.parent,), **given)
         if kind == "venv":
-            from answerable.host.venv import VenvDriver  # noqa: PLC0415
+            from answerable.host.drivers.venv import VenvDriver  # noqa: PLC0415
 
             return VenvDriver(Path(given.pop("path")), state, **given)
     except (TypeError, KeyError) as error:
@@ -177,7 +177,7 @@ def make_services(settings: Settings, state: Path, sleep: Callable[[float], None
     Raises:
         HomeUnavailable: it is none that this agent has.
     """
-    from answerable.host import service  # noqa: PLC0415
+    from answerable.host.services import service  # noqa: PLC0415
 
     make_private(state)
     given = dict(settings.services)

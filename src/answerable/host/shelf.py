@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from answerable.host.client import Client, HttpUnavailable
 from answerable.host.files import make_private, read_file, write_file
+from answerable.host.network.client import Client, HttpUnavailable
 from answerable.kernel.order import BUNDLE
 
 LISTED = 64

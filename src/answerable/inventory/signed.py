@@ -1,4 +1,4 @@
-"""A host's own inventory, signed with the key that it was enrolled with (host/inventory.py).
+"""A host's own inventory, signed with its enrolled key (host/records/inventory.py).
 
     {"note":"<a note>","packages":"<the list, or empty>"}
 

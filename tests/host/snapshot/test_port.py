@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.host.act import Actions, CannotDo, Tools
+from answerable.host.actions.act import Actions, CannotDo, Tools
 from answerable.host.driver import DriverFailed, Ran
 from answerable.host.files import HomeUnavailable
 from answerable.host.retention import Kept

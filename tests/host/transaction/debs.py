@@ -5,7 +5,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from answerable.host.transaction.deb import Deb
+from answerable.host.transaction.debian.deb import Deb
 from answerable.host.transaction.effects import Change
 from answerable.host.transaction.family import Shipped
 from answerable.host.transaction.port import Look

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from struct import pack
 
-from answerable.host.transaction.rpmheader import Tag
+from answerable.host.transaction.redhat.rpmheader import Tag
 
 MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
 LEAD = b"\xed\xab\xee\xdb\3\0\0\0" + bytes(88)

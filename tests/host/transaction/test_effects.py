@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from answerable.host.confine.sandbox import Layer
 from answerable.host.driver import TransactionDiffers
 from answerable.host.transaction.effects import changes
 from answerable.host.transaction.port import LENGTH, LEVELS, odd_path
-from answerable.host.transaction.sandbox import Layer
 
 
 def test_new_files_are_found_by_path(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from answerable.host.driver import TransactionDiffers
-from answerable.host.transaction import database
-from answerable.host.transaction.dpkg import Host
+from answerable.host.transaction.debian import database
+from answerable.host.transaction.debian.dpkg import Host
 from answerable.host.transaction.explain import Explainer, digest, effect, sensitive
 from answerable.host.transaction.port import Look
 from answerable.host.transaction.rehearsal import Rehearsal

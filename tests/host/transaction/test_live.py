@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from answerable.host.files import HomeUnavailable
-from answerable.host.transaction.deb import Deb
-from answerable.host.transaction.dpkg import Host
+from answerable.host.transaction.debian.deb import Deb
+from answerable.host.transaction.debian.dpkg import Host
 from answerable.host.transaction.effects import Change
 from answerable.host.transaction.explain import Explained, Unexplained
 from answerable.host.transaction.live import Live, folder_of, take, wanted

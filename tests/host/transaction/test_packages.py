@@ -11,7 +11,7 @@ import pytest
 from answerable.host.driver import Foreseen, Package, Staged, TransactionDiffers
 from answerable.host.files import HomeUnavailable
 from answerable.host.settings import make_driver, read_settings
-from answerable.host.transaction.dpkg import Dpkg
+from answerable.host.transaction.debian.dpkg import Dpkg
 from answerable.host.transaction.explain import Explained
 from answerable.host.transaction.packages import Packages
 from answerable.host.transaction.rehearsal import Rehearsal

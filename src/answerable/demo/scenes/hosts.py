@@ -193,7 +193,7 @@ class Agents:
 
     def _try_rehearsal(self, host: str) -> str:
         """Tell why hosts here cannot rehearse a change in a copy of themselves; most can."""
-        argv = ["/usr/bin/python3", "-m", "answerable.host.transaction.probe", f"/{HOME}"]
+        argv = ["/usr/bin/python3", "-m", "answerable.host.confine.probe", f"/{HOME}"]
         process = self.hosts.start_in(host, argv, self._env(), subprocess.PIPE)
         said = process.communicate(timeout=120)[0].decode("utf-8", "replace").strip()
         if process.returncode:

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from answerable.host.confine.sandbox import Layer
 from answerable.host.driver import DriverFailed, TransactionDiffers
 from answerable.host.transaction.disk import Disk
 from answerable.host.transaction.port import Look, odd_path
-from answerable.host.transaction.sandbox import Layer
 
 CHANGES = 200_000
 """Most paths that one transaction may touch."""

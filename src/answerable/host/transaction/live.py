@@ -34,16 +34,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from answerable.host.driver import CHANGE_SECONDS, DriverFailed, Ran, TransactionDiffers, last_lines
+from answerable.host.confine.sandbox import Real, Rights, Sandbox
+from answerable.host.driver import (
+    CHANGE_SECONDS,
+    DriverFailed,
+    Ran,
+    TransactionDiffers,
+    last_lines,
+)
 from answerable.host.transaction import data, derived
-from answerable.host.transaction.database import HOME, STATUS, stanzas
-from answerable.host.transaction.deb import Deb, read_fields
+from answerable.host.transaction.debian.database import HOME, STATUS, stanzas
+from answerable.host.transaction.debian.deb import Deb, read_fields
 from answerable.host.transaction.disk import Disk
 from answerable.host.transaction.effects import Change, changes
 from answerable.host.transaction.explain import Explained
 from answerable.host.transaction.family import Database, Shipment
 from answerable.host.transaction.port import Files
-from answerable.host.transaction.sandbox import Real, Rights, Sandbox
 from answerable.host.transaction.sensitive import LIVE
 
 NEVER = ("/var/lib/answerable", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/pam", "/var/lib/rpm",

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from answerable.host.confine.sandbox import Sandbox
 from answerable.host.driver import (
     DriverFailed,
     Foreseen,
@@ -31,7 +32,6 @@ from answerable.host.driver import (
 from answerable.host.transaction.family import Family
 from answerable.host.transaction.port import Drifted
 from answerable.host.transaction.rehearsal import Rehearsal, Transaction
-from answerable.host.transaction.sandbox import Sandbox
 from answerable.host.transaction.sensitive import CLASSES
 from answerable.kernel.canon import Json
 
@@ -175,7 +175,7 @@ def _sandbox(kind: object) -> type[Sandbox]:
     if kind == "bubblewrap":
         return Sandbox
     # Only where it is used: a host keeps its memory for its work.
-    from answerable.host.transaction.gvisor import Gvisor  # noqa: PLC0415
+    from answerable.host.confine.gvisor import Gvisor  # noqa: PLC0415
 
     return Gvisor
 

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from answerable.host.confine.sandbox import INSIDE, Sandbox
 from answerable.host.driver import (
     CHANGE_SECONDS,
     DriverFailed,
@@ -32,7 +33,6 @@ from answerable.host.transaction.family import Database, Family
 from answerable.host.transaction.journal import Repaired, Row, Transactions
 from answerable.host.transaction.live import Live, take, wanted
 from answerable.host.transaction.port import CHUNK
-from answerable.host.transaction.sandbox import INSIDE, Sandbox
 from answerable.kernel.canon import Json
 
 NAMED = 20

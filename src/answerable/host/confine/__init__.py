@@ -1,0 +1,1 @@
+"""Less rights: for the agent itself, and for the package tools that it runs."""

@@ -1,0 +1,1 @@
+"""Package tools behind one port: apt, rpm, pip in a virtual environment."""

@@ -1,0 +1,1 @@
+"""The authority log as this host knows it: followed, fresh, kept."""

@@ -1,0 +1,1 @@
+"""The host's ways to servers: HTTP, and the process that alone has a network."""

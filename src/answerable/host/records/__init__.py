@@ -1,0 +1,1 @@
+"""What this host writes down and tells: journal, progress, reports, inventory."""

@@ -1,0 +1,1 @@
+"""The transaction for dpkg: its packages, its database, its family of rules."""

@@ -22,16 +22,16 @@ from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
-from answerable.feeds.csaf import Csaf
-from answerable.feeds.debian_tracker import DebianTracker
-from answerable.feeds.epss import Epss
-from answerable.feeds.kev import Kev
-from answerable.feeds.nvd import Nvd
-from answerable.feeds.osv_export import OsvExport
+from answerable.feeds.documents.unpacked import stream
 from answerable.feeds.publication import Publication
-from answerable.feeds.unpacked import stream
-from answerable.feeds.updateinfo import Updateinfo
-from answerable.feeds.vulnrichment import Vulnrichment
+from answerable.feeds.publications.csaf import Csaf
+from answerable.feeds.publications.debian_tracker import DebianTracker
+from answerable.feeds.publications.epss import Epss
+from answerable.feeds.publications.kev import Kev
+from answerable.feeds.publications.nvd import Nvd
+from answerable.feeds.publications.osv_export import OsvExport
+from answerable.feeds.publications.updateinfo import Updateinfo
+from answerable.feeds.publications.vulnrichment import Vulnrichment
 from tests.feeds import documents
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"

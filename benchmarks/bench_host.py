@@ -35,11 +35,11 @@ from struct import pack
 from typing import Any
 
 from answerable.host.__main__ import collect_rarely
-from answerable.host.client import Client
-from answerable.host.follow import SPAN, Follower, tile_path
+from answerable.host.log.follow import SPAN, Follower, tile_path
+from answerable.host.log.state import LogState
+from answerable.host.network.client import Client
+from answerable.host.network.through import Through
 from answerable.host.settings import POLL
-from answerable.host.state import LogState
-from answerable.host.through import Through
 from answerable.kernel import verify as kernel
 from answerable.kernel.canon import decode, encode
 from answerable.kernel.charter import Charter

@@ -22,7 +22,7 @@ from pathlib import Path
 import duckdb
 
 from answerable.exposure.keys import key
-from answerable.feeds.osv_export import OsvExport
+from answerable.feeds.publications.osv_export import OsvExport
 from answerable.feeds.rows import Range
 from answerable.kernel.errors import Refused
 

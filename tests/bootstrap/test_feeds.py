@@ -10,13 +10,13 @@ import pytest
 
 from answerable.bootstrap.feeds import demands, sources
 from answerable.config import NotConfigured, Party
-from answerable.feeds.curated import Curated
-from answerable.feeds.debian import Debian
-from answerable.feeds.fetch import Folder, Http
+from answerable.feeds.documents.fetch import Folder, Http
 from answerable.feeds.proven import Expected
-from answerable.feeds.published import Published
-from answerable.feeds.pypi import Wheelhouse
 from answerable.feeds.source import Unusable
+from answerable.feeds.sources.curated import Curated
+from answerable.feeds.sources.debian import Debian
+from answerable.feeds.sources.published import Published
+from answerable.feeds.sources.pypi import Wheelhouse
 from answerable.kernel.charter import Charter
 from tests.feeds.test_provenance import root
 from tests.simulator import constitution

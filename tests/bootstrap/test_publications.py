@@ -9,9 +9,9 @@ import pytest
 
 from answerable.bootstrap.publications import AGES, KINDS, subscriptions
 from answerable.config import NotConfigured
-from answerable.feeds.download import Local, Remote
+from answerable.feeds.documents.download import Local, Remote
 from answerable.feeds.sync import Subscription, status, sync
-from tests.feeds.documents import KEV
+from tests.feeds.samples import KEV
 
 URL = "https://feeds.example/x"
 EACH: list[dict[str, Any]] = [

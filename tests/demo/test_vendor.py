@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 
 from answerable.demo import vendor
-from answerable.feeds.blobs import Blobs
-from answerable.feeds.debian import Debian, Suite
+from answerable.feeds.documents.blobs import Blobs
+from answerable.feeds.documents.fetch import Folder
 from answerable.feeds.facts import Advisory, Artefact
-from answerable.feeds.fetch import Folder
+from answerable.feeds.sources.debian import Debian, Suite
 
 NOW = 1_795_300_000
 

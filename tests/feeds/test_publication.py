@@ -17,9 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answerable.feeds.documents.unpacked import stream
 from answerable.feeds.facts import URGENCIES
-from answerable.feeds.kev import Kev
-from answerable.feeds.osv_export import OsvExport
 from answerable.feeds.publication import (
     LINE,
     NAME,
@@ -33,12 +32,13 @@ from answerable.feeds.publication import (
     well_formed,
     word,
 )
+from answerable.feeds.publications.kev import Kev
+from answerable.feeds.publications.osv_export import OsvExport
 from answerable.feeds.rows import Claim, Field, Level, Range, Row, Status
 from answerable.feeds.source import State, Unusable
-from answerable.feeds.unpacked import stream
-from tests.feeds.documents import CASES, KEV, OSV, Case, claims, read
 from tests.feeds.mangle import mangled
 from tests.feeds.real import FOLDER, needs_data
+from tests.feeds.samples import CASES, KEV, OSV, Case, claims, read
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from answerable.feeds.blobs import Blobs
 from answerable.feeds.candidate import Candidate, propose
-from answerable.feeds.curated import Curated
-from answerable.feeds.debian import Debian, Suite
+from answerable.feeds.documents.blobs import Blobs
+from answerable.feeds.documents.fetch import Folder
 from answerable.feeds.facts import Artefact, read
-from answerable.feeds.fetch import Folder
-from answerable.feeds.published import Published
-from answerable.feeds.pypi import Listing, Wheelhouse
 from answerable.feeds.source import Source, Unusable
+from answerable.feeds.sources.curated import Curated
+from answerable.feeds.sources.debian import Debian, Suite
+from answerable.feeds.sources.published import Published
+from answerable.feeds.sources.pypi import Listing, Wheelhouse
 from answerable.feeds.world import Worlds
 from tests.feeds.archive import DAY, NOW, Archive, entry
 from tests.feeds.fakes import MemoryFetch, MemorySource, advisory, artefact
-from tests.feeds.test_curated import TEXT
-from tests.feeds.test_pypi import DATA, GOOD, LISTING
+from tests.feeds.sources.test_curated import TEXT
+from tests.feeds.sources.test_pypi import DATA, GOOD, LISTING
 from tests.feeds.worlds import document, given, span
 
 Made = tuple[Source, str]

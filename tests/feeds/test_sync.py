@@ -15,20 +15,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from answerable.feeds.csaf import Csaf
-from answerable.feeds.download import TRIES, Local, Remote
-from answerable.feeds.epss import Epss
-from answerable.feeds.kev import Kev
-from answerable.feeds.nvd import Nvd
-from answerable.feeds.osv_export import OsvExport
+from answerable.feeds.documents.download import TRIES, Local, Remote
 from answerable.feeds.publication import time_of
+from answerable.feeds.publications.csaf import Csaf
+from answerable.feeds.publications.epss import Epss
+from answerable.feeds.publications.kev import Kev
+from answerable.feeds.publications.nvd import Nvd
+from answerable.feeds.publications.osv_export import OsvExport
+from answerable.feeds.publications.updateinfo import REPOMD, Updateinfo
 from answerable.feeds.source import AHEAD, State, Unusable
 from answerable.feeds.sync import USABLE, Kept, Step, Subscription, rows, status, sync
-from answerable.feeds.updateinfo import REPOMD, Updateinfo
 from answerable.kernel.errors import Unavailable
-from tests.feeds.documents import CURL, EPSS, FLASK, FLAW, KEV, REDHAT, SUSE, UPDATEINFO, nvd
-from tests.feeds.documents import REPOMD as REPOSITORY
 from tests.feeds.loopback import Site, serving
+from tests.feeds.samples import CURL, EPSS, FLASK, FLAW, KEV, REDHAT, SUSE, UPDATEINFO, nvd
+from tests.feeds.samples import REPOMD as REPOSITORY
 
 NOW = time_of("2026-11-21")
 DAY = 86_400
@@ -311,8 +311,8 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 import httpx
-from answerable.feeds.download import Remote
-from answerable.feeds.kev import Kev
+from answerable.feeds.documents.download import Remote
+from answerable.feeds.publications.kev import Kev
 from answerable.feeds.sync import Subscription, sync
 
 def tell(step):

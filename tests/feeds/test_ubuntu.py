@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from answerable.feeds.blobs import Blobs
-from answerable.feeds.debian import Debian, Suite
+from answerable.feeds.documents.blobs import Blobs
+from answerable.feeds.documents.fetch import Folder
 from answerable.feeds.facts import Advisory
-from answerable.feeds.fetch import Folder
 from answerable.feeds.source import State, Unusable
+from answerable.feeds.sources.debian import Debian, Suite
 from tests.feeds.archive import DAY, NOW, Archive, entry
 
 BASE, FIXED = "3.0.13-0ubuntu3", "3.0.13-0ubuntu3.4"

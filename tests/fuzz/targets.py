@@ -21,25 +21,16 @@ from answerable.config import NotConfigured
 from answerable.demo.scenes.founding import CHARTER, POLICY
 from answerable.exposure import golden, keys
 from answerable.exposure import model as ranking_model
-from answerable.feeds import (
-    candidate,
-    changelog,
-    cvss,
-    deb,
-    facts,
-    inrelease,
-    packages,
-    pypi,
-    world,
-)
-from answerable.feeds import unpacked as archives
-from answerable.feeds.csaf import Csaf
-from answerable.feeds.curated import Curated
+from answerable.feeds import candidate, cvss, facts, world
+from answerable.feeds.documents import unpacked as archives
 from answerable.feeds.mirror import crate, reader, writer
-from answerable.feeds.nvd import Nvd
 from answerable.feeds.publication import Publication
+from answerable.feeds.publications.csaf import Csaf
+from answerable.feeds.publications.nvd import Nvd
+from answerable.feeds.publications.updateinfo import Updateinfo
 from answerable.feeds.source import Unusable
-from answerable.feeds.updateinfo import Updateinfo
+from answerable.feeds.sources import changelog, deb, inrelease, packages, pypi
+from answerable.feeds.sources.curated import Curated
 from answerable.host import competing, shelf
 from answerable.host import enrol as host_enrol
 from answerable.host.clone import read_job
@@ -85,20 +76,14 @@ from tests.bootstrap.test_rehearsing import SEEN as CLONE_SEEN
 from tests.exposure.models import MODEL
 from tests.exposure.models import golden as golden_set
 from tests.fakes import carrier
-from tests.feeds import (
-    archive,
-    documents,
-    test_curated,
-    test_cvss,
-    test_deb,
-    test_packages,
-    test_unpacked,
-)
+from tests.feeds import archive, samples, test_cvss
 from tests.feeds import test_provenance as proof
+from tests.feeds.documents import test_unpacked
 from tests.feeds.fakes import MemoryFetch
 from tests.feeds.mirror import publisher, test_crate, test_reader
-from tests.feeds.test_changelog import LOG
-from tests.feeds.test_pypi import GOOD as WHEEL_NAME
+from tests.feeds.sources import test_curated, test_deb, test_packages
+from tests.feeds.sources.test_changelog import LOG
+from tests.feeds.sources.test_pypi import GOOD as WHEEL_NAME
 from tests.feeds.worlds import DOCUMENTS, laid_out, manifest_of
 from tests.fuzz import seeds
 from tests.fuzz.seeds import FRESH, HEAD, HOST, LAW, LISTED, ORDER, SIM, WEB1
@@ -468,15 +453,15 @@ def _members(data: bytes, folder: Path) -> None:
 PUBLICATIONS = [
     *(
         Target(f"publication {c.name}", _publication(c.publication), [c.data], (Unusable,))
-        for c in documents.CASES
+        for c in samples.CASES
     ),
     Target(
         "CSAF index", _listing(Csaf("csaf/x", "index.txt")), [b'"a.json","2026"\n'], (Unusable,)
     ),
     Target(
-        "repomd", _listing(Updateinfo("updateinfo/x", "rocky:9")), [documents.REPOMD], (Unusable,)
+        "repomd", _listing(Updateinfo("updateinfo/x", "rocky:9")), [samples.REPOMD], (Unusable,)
     ),
-    Target("NVD index", _listing(Nvd.api()), [documents.NVD], (Unusable,)),
+    Target("NVD index", _listing(Nvd.api()), [samples.NVD], (Unusable,)),
     Target("archive", _members, [test_unpacked.ZIP, test_unpacked.TAR], (Unusable,)),
     Target("CVSS vector", _texts(cvss.tenths), test_cvss.VECTORS, ()),
 ]

@@ -22,14 +22,14 @@ from typing import Any
 import httpx
 
 from answerable.config import NotConfigured, Party, read_bytes
-from answerable.feeds.blobs import Blobs
-from answerable.feeds.curated import Curated
-from answerable.feeds.debian import Debian, Suite
-from answerable.feeds.fetch import Folder, Http
+from answerable.feeds.documents.blobs import Blobs
+from answerable.feeds.documents.fetch import Folder, Http
 from answerable.feeds.proven import Evidence, Expected, ProvenSource
-from answerable.feeds.published import Published
-from answerable.feeds.pypi import Wheelhouse
 from answerable.feeds.source import Fetch, Source
+from answerable.feeds.sources.curated import Curated
+from answerable.feeds.sources.debian import Debian, Suite
+from answerable.feeds.sources.published import Published
+from answerable.feeds.sources.pypi import Wheelhouse
 from answerable.feeds.world import Worlds
 from answerable.kernel.charter import Charter
 

@@ -15,7 +15,7 @@ import httpx
 
 from answerable.bootstrap.serve import clock, http_client
 from answerable.bootstrap.worlds import Heard, silent
-from answerable.feeds.fetch import WAIT, Folder, Http
+from answerable.feeds.documents.fetch import WAIT, Folder, Http
 from answerable.feeds.mirror.crate import Crate
 from answerable.feeds.mirror.reader import LIMITS, File, Published
 from answerable.feeds.mirror.rotation import Counsel, consult

@@ -40,10 +40,10 @@ from answerable.feeds import candidate as candidates
 from answerable.feeds import release
 from answerable.feeds.agree import AUTOMATIC, Ruling
 from answerable.feeds.candidate import Candidate, NoCandidate, propose
-from answerable.feeds.debian import Debian
 from answerable.feeds.proven import ProvenSource
 from answerable.feeds.shock import Shock
 from answerable.feeds.source import Source
+from answerable.feeds.sources.debian import Debian
 from answerable.feeds.world import World
 from answerable.inventory import dpkg, python
 from answerable.inventory.fleet import Fleet as Hosts

@@ -19,21 +19,21 @@ from typing import Any, Final
 import httpx
 
 from answerable.config import NotConfigured
-from answerable.feeds.csaf import Csaf
-from answerable.feeds.debian_tracker import PATH as TRACKER
-from answerable.feeds.debian_tracker import DebianTracker
-from answerable.feeds.download import Local, Place, Remote
-from answerable.feeds.epss import PATH as EPSS
-from answerable.feeds.epss import Epss
-from answerable.feeds.kev import PATH as KEV
-from answerable.feeds.kev import Kev
-from answerable.feeds.nvd import Nvd
-from answerable.feeds.osv_export import OsvExport
+from answerable.feeds.documents.download import Local, Place, Remote
 from answerable.feeds.publication import Publication
+from answerable.feeds.publications.csaf import Csaf
+from answerable.feeds.publications.debian_tracker import PATH as TRACKER
+from answerable.feeds.publications.debian_tracker import DebianTracker
+from answerable.feeds.publications.epss import PATH as EPSS
+from answerable.feeds.publications.epss import Epss
+from answerable.feeds.publications.kev import PATH as KEV
+from answerable.feeds.publications.kev import Kev
+from answerable.feeds.publications.nvd import Nvd
+from answerable.feeds.publications.osv_export import OsvExport
+from answerable.feeds.publications.updateinfo import REPOMD, Updateinfo
+from answerable.feeds.publications.vulnrichment import PATH as VULNRICHMENT
+from answerable.feeds.publications.vulnrichment import Vulnrichment
 from answerable.feeds.sync import NAME, Subscription
-from answerable.feeds.updateinfo import REPOMD, Updateinfo
-from answerable.feeds.vulnrichment import PATH as VULNRICHMENT
-from answerable.feeds.vulnrichment import Vulnrichment
 
 DAY: Final = 86_400
 AGES: Final = {

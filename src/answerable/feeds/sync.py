@@ -34,7 +34,7 @@ from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from answerable.feeds.download import Edition, Place, forget
+from answerable.feeds.documents.download import Edition, Place, forget
 from answerable.feeds.publication import DOCUMENTS, Listed, Listing, Publication
 from answerable.feeds.rows import Row
 from answerable.feeds.source import AHEAD, MIB, State, Unusable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.feeds.fetch import Folder
+from answerable.feeds.documents.fetch import Folder
 from answerable.feeds.mirror.crate import Crate
 from answerable.feeds.mirror.site import Site
 from answerable.feeds.source import State, Unusable

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.feeds.fetch import Folder
+from answerable.feeds.documents.fetch import Folder
 from answerable.feeds.mirror import reader
 from answerable.feeds.mirror.writer import Repository, Unready, digest_of, read_roster
 from answerable.feeds.source import Unusable

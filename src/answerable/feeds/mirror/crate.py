@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from answerable.feeds.fetch import PIECE, sane
+from answerable.feeds.documents.fetch import PIECE, sane
 from answerable.feeds.mirror.reader import FILE, FILES
 from answerable.feeds.source import Fetch, State, Unusable
 

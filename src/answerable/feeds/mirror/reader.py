@@ -36,7 +36,7 @@ from securesystemslib.exceptions import Error as SignatureLibraryError
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets, Timestamp
 
-from answerable.feeds.fetch import sane
+from answerable.feeds.documents.fetch import sane
 from answerable.feeds.mirror.people import check_root, persons, signed_by
 from answerable.feeds.source import KIB, MIB, Fetch, State, Unusable
 

@@ -20,8 +20,8 @@ import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from answerable.feeds.blobs import Blobs
-from answerable.feeds.fetch import PIECE
+from answerable.feeds.documents.blobs import Blobs
+from answerable.feeds.documents.fetch import PIECE
 from answerable.feeds.mirror.crate import Crate, pack
 from answerable.feeds.mirror.reader import LIMITS, File, Published, follow, read_root
 from answerable.feeds.source import Fetch, State, Unusable

@@ -40,7 +40,7 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from answerable.feeds.fetch import PIECE, Folder, sane
+from answerable.feeds.documents.fetch import PIECE, Folder, sane
 from answerable.feeds.mirror.people import (
     DAYS,
     EACH,

@@ -1,0 +1,1 @@
+"""Documents, before anybody reads what they say: fetched within limits, kept, unpacked."""

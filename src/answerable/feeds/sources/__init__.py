@@ -1,0 +1,1 @@
+"""The adapters of the port `source`, and what they read of a distribution."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from answerable.demo import appliance
+from answerable.demo.ports import free_port
 from answerable.host.services.service import Check, health
-from tests.demo.ports import free_port
 
 
 def _start(folder: Path, **words: object) -> tuple["subprocess.Popen[str]", int]:

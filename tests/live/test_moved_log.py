@@ -17,7 +17,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.scripts.town import GUARDS, HOSTS, NEW, OLD, PACKAGE, Town, answerable, ok, port, until
+from answerable.demo.ports import free_port
+from tests.scripts.town import GUARDS, HOSTS, NEW, OLD, PACKAGE, Town, answerable, ok, until
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("ssh-keygen")]
 TOLD = GUARDS[:3]
@@ -83,7 +84,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MovingTown]:
         _guards_reach(made, size + 1)
         made.running.pop("log").kill()
         (made.place / "log" / "keys").rename(made.place / "gone")
-        made.url["log2"] = f"http://127.0.0.1:{port()}"
+        made.url["log2"] = f"http://127.0.0.1:{free_port()}"
         made._init("log", "log2", {"renewal": 1})
         yield made
     finally:

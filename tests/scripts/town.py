@@ -6,9 +6,7 @@ and two hosts' records, on loopback; a `demo` charter whose times are seconds.
 
 import json
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +22,7 @@ import yaml
 
 from answerable.cli.main import main
 from answerable.demo import apphosts
+from answerable.demo.ports import free_port
 
 GUARDS = ("g1", "g2", "g3", "g4")
 PEOPLE = ("dana", "lee")
@@ -56,30 +55,6 @@ AUTHORIZATION: dict[str, Any] = {
     "excludes": ["pci", "legacy"], "recipients": ["lee"], "review_by": date(2098, 1, 1),
     "undo": {"share_permille": 500}, "ticket": "CHG-1042",
 }  # fmt: skip
-
-
-_PORTS: list[socket.socket] = []
-"""What keeps the ports that this process gave from its neighbours; each ends with the process."""
-
-
-def port() -> int:
-    """Give a port that stays free until its server starts.
-
-    It lies below those of outgoing connections (ip_local_port_range(5): 32768 and above), and a
-    socket named after it, which one process alone can have, keeps other towns away.
-    """
-    while True:
-        number = 10_000 + secrets.randbelow(22_000)
-        mine = socket.socket(socket.AF_UNIX)
-        try:
-            mine.bind(f"\0answerable-tests-port-{number}")
-            with socket.socket() as asked:
-                asked.bind(("127.0.0.1", number))
-        except OSError:
-            mine.close()
-            continue
-        _PORTS.append(mine)
-        return number
 
 
 @dataclass(frozen=True)
@@ -159,7 +134,7 @@ class Town:
             make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", person]
             subprocess.run([*make, "-f", str(self.key(person))], check=True, capture_output=True)
         for name in ("log", "control", *GUARDS):
-            self.url[name] = f"http://127.0.0.1:{port()}"
+            self.url[name] = f"http://127.0.0.1:{free_port()}"
         cards = [self._init("log", "log", {"renewal": 1})]
         settings = {
             "log": self.log, "control": self.url["control"], "renew": 1, "retry": 1,

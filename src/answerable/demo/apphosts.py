@@ -13,7 +13,6 @@ Left out: what needs the kernel's help: uids, cables, roots. All hosts share one
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import IO, Self
 
 from answerable.demo import appliance
 from answerable.demo.hosts import FleetFailed
+from answerable.demo.ports import free_port
 from answerable.host.services.service import PidfileServices, process_start
 
 FETCH_SECONDS = 600
@@ -116,7 +116,7 @@ class AppHosts:
             shutil.rmtree(root, ignore_errors=True)
             shutil.copytree(template, root / "venv", symlinks=True)
             (root / "services").mkdir(mode=0o700)
-            self._ports[name] = _free_port()
+            self._ports[name] = free_port()
             self.configure(name)
 
     def configure(self, host: str, *, imports: Sequence[str] = ()) -> None:
@@ -266,10 +266,3 @@ def _run(argv: Sequence[str]) -> None:
     if done.returncode:
         why = " / ".join(done.stderr.strip().splitlines()[-3:])
         raise FleetFailed(f"`{' '.join(argv[:5])} ..` failed: {why}")
-
-
-def _free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port

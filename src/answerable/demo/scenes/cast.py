@@ -10,7 +10,6 @@ Left out: what they do; that is in the scenes.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 from answerable.demo.ground import Ground
 from answerable.demo.hosts import FleetFailed
+from answerable.demo.ports import free_port
 from answerable.demo.scenes.tell import Teller
 
 FIRST_UID = 60_110
@@ -85,7 +85,7 @@ class Cast:
         if self.root:
             self._passwd()
         for at, name in enumerate((LOG, *GUARDS, CONTROL)):
-            self.ports[name] = _PORT + at if self.root else _free_port()
+            self.ports[name] = _PORT + at if self.root else free_port()
 
     def uid(self, name: str) -> int:
         """Give somebody's uid; 0 where there are none."""
@@ -213,10 +213,3 @@ class Cast:
 def _short(word: str, directory: Path) -> str:
     word = word.replace(f"{directory}/", "")
     return f"'{word}'" if " " in word else word
-
-
-def _free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port

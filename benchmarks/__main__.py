@@ -1,7 +1,8 @@
 """Run every benchmark and keep what it says: `python -m benchmarks [name ...] [-- arguments]`.
 
 Each `bench_<name>.py` runs in a process of its own, prints its tables and, as lines of JSON, its
-results; those go to `results/<name>.json` with commit, machine and time.
+results; those go to `results/<name>.json` with commit, machine and time, from here and nowhere
+else. A benchmark that fails, or tells no number, leaves the results that were there.
 """
 
 import json
@@ -28,6 +29,15 @@ def conditions() -> dict[str, object]:
     }  # fmt: skip
 
 
+def numbers(told: object) -> int:
+    """Count the numbers in what a benchmark told; its goals were not measured."""
+    if isinstance(told, dict):
+        return sum(numbers(each) for name, each in told.items() if name != "goals")
+    if isinstance(told, list):
+        return sum(map(numbers, told))
+    return int(isinstance(told, int | float) and not isinstance(told, bool))
+
+
 def bench(name: str, arguments: list[str]) -> int:
     """Run one benchmark; give its exit code."""
     told, found = list[object](), conditions()
@@ -39,6 +49,9 @@ def bench(name: str, arguments: list[str]) -> int:
                 told.append(json.loads(line))
             else:
                 print(line, end="", flush=True)
+    if run.returncode == 0 and not numbers(told):
+        print(f"{name}: told no number as a line of JSON; its results stay as they were")
+        return 1
     if run.returncode == 0:
         (HERE / "results").mkdir(exist_ok=True)
         text = json.dumps({**found, "results": told}, indent=1) + "\n"

@@ -15,14 +15,10 @@
   `IDLE_SECONDS`, at the default `poll`; a question through agentd beside the same without it.
 * memory and start: a process of its own, `python -m answerable.host`, against guards and log on
   loopback; PSS from /proc after its first look; start from the call to the last byte of `apply`.
-
-Results go to benchmarks/results/host.json.
 """
 
 import json
 import os
-import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -76,22 +72,7 @@ IDLE_SECONDS = 120
 AGENT = (sys.executable, "-m", "answerable.host")
 FOOT = (sys.executable, "-c",
         "import sys; from answerable.observe.verifyd import main; sys.exit(main())")  # fmt: skip
-RESULTS = Path(__file__).with_name("results") / "host.json"
 Row = dict[str, Any]
-
-
-def conditions() -> Row:
-    """Say where and on what this ran."""
-    commit = subprocess.run(
-        [shutil.which("git") or "/usr/bin/git", "rev-parse", "--short", "HEAD"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return {
-        "commit": commit.stdout.strip(), "machine": platform.machine(), "cores": os.cpu_count(),
-        "python": platform.python_version(), "load": os.getloadavg()[0],
-        "algorithms": "Ed25519 and ML-DSA-44 of every guard; records Ed25519",
-        "durability": "fsync of leaf hashes and state after each step",
-    }  # fmt: skip
 
 
 # --- one verdict ----------------------------------------------------------------------------------
@@ -355,10 +336,11 @@ def _is_python(comm: Path) -> bool:
 
 
 def run(*, quick: bool) -> Row:
-    """Measure everything; prints its conditions and a table."""
-    said = conditions()
-    print(encode({k: str(v) for k, v in said.items()}))
-    rows: Row = {"conditions": said, "goals": GOALS}
+    """Measure everything; prints a table."""
+    rows: Row = {
+        "algorithms": "Ed25519 and ML-DSA-44 of every guard; records Ed25519",
+        "durability": "fsync of leaf hashes and state after each step", "goals": GOALS,
+    }  # fmt: skip
     rows["verify"] = [verdicts(count) for count in ((5, 50) if quick else (20, 200))]
     for row in rows["verify"]:
         print(f"verify, {row['notices']} notices in the log:")
@@ -379,12 +361,5 @@ def run(*, quick: bool) -> Row:
     return rows
 
 
-def main() -> None:
-    """Measure and keep the results."""
-    rows = run(quick="--quick" in sys.argv)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    print(json.dumps(run(quick="--quick" in sys.argv)))

@@ -14,7 +14,6 @@ import gc
 import json
 import multiprocessing
 import os
-import platform
 import random
 import resource
 import statistics
@@ -326,8 +325,7 @@ def run(quick: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  the run
         results: dict[str, Any] = {"store": sync_of(store)}
         store.close()
     results["algorithms"] = "Ed25519 and ML-DSA-44 on every checkpoint; Ed25519 on records"
-    results["python"] = platform.python_version()
-    print(json.dumps(results))
+    print(*results.values(), sep="; ")
     for name, scale in (("tenth", 0.1),) if quick else (("tenth", 0.1), ("full", 1.0)):
         results[name] = measured(scale)
         for title, rows in results[name].items():

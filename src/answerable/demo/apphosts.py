@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from answerable.demo import appliance
+from answerable.demo.alone import alone
 from answerable.demo.hosts import FleetFailed
 from answerable.demo.ports import free_port
 from answerable.host.services.service import PidfileServices, process_start
@@ -59,16 +60,19 @@ Say = Callable[[str], None]
 def wheelhouse(cache: Path, say: Say) -> Path:
     """Give a folder with the wheels of `RELEASES`, fetching what is not there yet."""
     folder = cache / "wheels"
-    wanted = [f"{r.package}=={v}" for r in RELEASES for v in (r.old, r.new)] + list(_NEEDED)
-    if _complete(folder, wanted):
-        return folder
-    folder.mkdir(parents=True)
-    say(f"fetching {len(wanted)} wheels with pip")
-    python = _environment(cache, say)
-    for requirement in wanted:
-        words = ["download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-        _pip(python, [*words, requirement])
-    _complete(folder, wanted, now=True)
+    old = [*(f"{r.package}=={r.old}" for r in RELEASES), *_NEEDED]
+    new = [f"{r.package}=={r.new}" for r in RELEASES]
+    with alone(cache):
+        if _complete(folder, old + new):
+            return folder
+        folder.mkdir()
+        say(f"fetching {len(old + new)} wheels with pip")
+        python = _environment(cache, say)
+        # pip takes one version of a project at a time.
+        for wanted in (old, new):
+            words = ["download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+            _pip(python, [*words, *wanted])
+        _complete(folder, old + new, now=True)
     return folder
 
 
@@ -206,11 +210,13 @@ class AppHosts:
         self._record.unlink(missing_ok=True)
 
     def _template(self, cache: Path, wheels: Path, say: Say) -> Path:
-        template, python = cache / "template", _environment(cache, say)
+        template = cache / "template"
         old = [f"{r.package}=={r.old}" for r in RELEASES] + list(_NEEDED)
-        if not _complete(template, old):
+        with alone(cache):
+            if _complete(template, old):
+                return template
             say("making an environment with the old releases")
-            shutil.copytree(python.parents[1], template, symlinks=True)
+            shutil.copytree(_environment(cache, say).parents[1], template, symlinks=True)
             words = ["install", "--no-index", "--find-links", str(wheels), "--no-deps", *old]
             _pip(template / "bin/python", words)
             _complete(template, old, now=True)

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from answerable.demo.alone import alone
 from answerable.demo.distribution import Distribution, Suite, fetch
 from answerable.host.versions import key
 from answerable.kernel.errors import Unavailable
@@ -75,10 +76,11 @@ def fetch_release(root: Path, suite: Suite) -> bytes:
     """Fetch a suite's InRelease as it is today, and give it."""
     path = root / suite.label / "dists" / suite.name / "InRelease"
     fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    fetch([(f"{suite.uri}/dists/{suite.name}/InRelease", fresh, "")])
-    fresh.replace(path)
-    return path.read_bytes()
+    with alone(root):
+        fresh.unlink(missing_ok=True)
+        fetch([(f"{suite.uri}/dists/{suite.name}/InRelease", fresh, "")])
+        fresh.replace(path)
+        return path.read_bytes()
 
 
 def make_mirror(
@@ -96,6 +98,13 @@ def make_mirror(
         NoMirror: a suite's metadata contradict themselves.
         Unavailable: a file could not be fetched.
     """
+    with alone(root):
+        return _made(root, distribution, installed, now)
+
+
+def _made(
+    root: Path, distribution: Distribution, installed: Mapping[str, tuple[str, str]], now: int
+) -> Mirror:
     expired, listed = [], {}
     suites = {s.label: s for s in (distribution.main, distribution.security)}
     for suite in suites.values():

@@ -7,10 +7,10 @@ start, so it ran before the upgrade and refuses after it, for real. `program.py`
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 NAME = "answerable-appliance"
 UNIT = "appliance"
@@ -33,24 +33,25 @@ Description: small HTTP service of the demo
 
 def build_deb(directory: Path) -> Path:
     """Build the package with dpkg-deb; the same bytes each time."""
-    root = directory / NAME
-    shutil.rmtree(root, ignore_errors=True)
-    program = root / "usr/lib" / NAME / "program.py"
-    script = root / "etc/init.d" / UNIT
-    for file, text, mode in (
-        (root / "DEBIAN/control", _CONTROL.format(name=NAME), 0o644),
-        (root / "DEBIAN/conffiles", f"/etc/init.d/{UNIT}\n", 0o644),
-        (program, PROGRAM.read_text("utf-8"), 0o755),
-        (script, Path(__file__).with_name("init").read_text("utf-8"), 0o755),
-    ):
-        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        file.write_text(text, "utf-8")
-        file.chmod(mode)
     deb = directory / f"{NAME}_1.0_all.deb"
-    argv = ["dpkg-deb", "--root-owner-group", "--build", str(root), str(deb)]
-    env = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
-    subprocess.run(argv, env=env, check=True, capture_output=True)
-    return deb
+    with TemporaryDirectory(dir=directory) as place:
+        root, made = Path(place, NAME), Path(place, deb.name)
+        program = root / "usr/lib" / NAME / "program.py"
+        script = root / "etc/init.d" / UNIT
+        for file, text, mode in (
+            (root / "DEBIAN/control", _CONTROL.format(name=NAME), 0o644),
+            (root / "DEBIAN/conffiles", f"/etc/init.d/{UNIT}\n", 0o644),
+            (program, PROGRAM.read_text("utf-8"), 0o755),
+            (script, Path(__file__).with_name("init").read_text("utf-8"), 0o755),
+        ):
+            file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+            file.chmod(mode)
+        argv = ["dpkg-deb", "--root-owner-group", "--build", str(root), str(made)]
+        env = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+        subprocess.run(argv, env=env, check=True, capture_output=True)
+        # At once: another process may be about to read the very same bytes.
+        return made.replace(deb)
 
 
 def configure(

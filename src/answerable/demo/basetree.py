@@ -171,8 +171,11 @@ def _settle(tree: Path, distribution: Distribution) -> None:
 
 
 def _add(tree: Path, deb: Path) -> None:
-    argv = ["dpkg", f"--root={tree}", "--install", str(deb)]
+    # Inside, since packages' overrides name users whom only the tree knows.
+    inside = Path(shutil.copy(deb, tree))
+    argv = ["chroot", str(tree), "dpkg", "--install", f"/{deb.name}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    inside.unlink()
     if done.returncode:
         raise NoTree(f"cannot add `{deb.name}` to the tree: {done.stderr.strip()}")
 

@@ -1,6 +1,7 @@
 """Journals that are thrown away: whole or gone at every step, and their numbers stay taken."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,38 @@ def test_dropped_at_every_step(*, lost: bool, undone: bool) -> None:
             undo(files)
         if undone:
             assert commit(files) == "000002", step
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["killed", "power cut"])
+def test_dropped_folders_go_at_every_step(*, lost: bool) -> None:
+    """Only the newest number stays, however a start was stopped; none is given twice."""
+
+    def dropped() -> MemoryFiles:
+        files = made()
+        for number in ("000001", "000002"):
+            assert commit(files) == number
+            undo(files)
+            journal(files).drop(number)
+        files.mkdir(f"{HOME}/000003")
+        files.write(f"{HOME}/000003/pack", [b"killed while it was packed"])
+        files.settle()
+        return files
+
+    def repair(files: MemoryFiles) -> None:
+        assert journal(files).repair() == []
+
+    chance = random.Random(7)
+    for step in range(steps_of(repair, dropped()) + 1):
+        files = dropped()
+        before = host(files)
+        stopped_at(step, repair, files)
+        if lost:
+            files.cut(lambda: chance.random() < 0.5)
+        repair(files)
+        assert host(files) == before, step
+        assert files.names(HOME) == ["000002"], step
+        assert files.names(f"{HOME}/000002") == ["dropped"], step
+        assert commit(files) == "000003", step
 
 
 @pytest.mark.needs("uids")

@@ -6,12 +6,12 @@
 
 | word | meaning | at start |
 |---|---|---|
-| none | nothing of the host was touched | the folder is ignored, and used again |
+| none | nothing of the host was touched | the folder is removed |
 | `begun` | a commit has begun | every path is brought back to what it was |
 | `done` | all of it is in place, durably | nothing |
 | `undoing` | an undo has begun | it is finished |
 | `undone` | every path is as it was before, durably | nothing |
-| `dropped` | it is being thrown away, or is; its number stays taken | the rest of it is removed |
+| `dropped` | it is being thrown away, or is | it is removed; the newest number stays taken |
 
 Rules:
 * pack and plan are durable before the state says `begun`, and that is before the first byte of the
@@ -135,6 +135,10 @@ class Transactions:
         rows = self._plan(number)[0]
         return self._drift(number, rows, [self._files.look(row.path) for row in rows])
 
+    def made(self, number: str) -> list[str]:
+        """Give the paths that were not there before the commit."""
+        return [row.path for row in self._plan(number)[0] if row.before is None]
+
     def undo(self, number: str) -> None:
         """Bring every path back to what it was.
 
@@ -159,8 +163,7 @@ class Transactions:
     def repair(self) -> list[Repaired]:
         """Bring back what a stopped commit or undo has torn; call it before anything else."""
         done = []
-        for number in self.numbers("dropped"):
-            self._clear(f"{self._home}/{number}", "dropped")
+        self._tidy()
         for number in self._files.names(self._home):
             word = self._state(number)
             if word in ("begun", "undoing"):
@@ -177,6 +180,19 @@ class Transactions:
         assert self._state(number) in ("done", "undone"), number
         self._say(number, "dropped")
         self._clear(f"{self._home}/{number}", "dropped")
+
+    def _tidy(self) -> None:
+        """Remove what came to nothing or was dropped; no number is given twice."""
+        states = {n: self._state(n) for n in self._files.names(self._home) if n.isdigit()}
+        newest = max((number for number, word in states.items() if word), default="")
+        for number in [n for n, word in states.items() if word in ("", "dropped")]:
+            place = f"{self._home}/{number}"
+            self._clear(place, "dropped")
+            if number != newest:
+                # The word goes last: without it, what is left of the others would count.
+                self._files.sync(place)
+                self._files.unlink(f"{place}/dropped")
+                self._files.rmdir(place)
 
     def _clear(self, place: str, keep: str = "") -> None:
         """Remove all that is in a folder, but for one name."""

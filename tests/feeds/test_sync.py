@@ -16,13 +16,14 @@ import httpx
 import pytest
 
 from answerable.feeds.documents.download import TRIES, Local, Remote
+from answerable.feeds.documents.repomd import REPOMD
 from answerable.feeds.publication import time_of
 from answerable.feeds.publications.csaf import Csaf
 from answerable.feeds.publications.epss import Epss
 from answerable.feeds.publications.kev import Kev
 from answerable.feeds.publications.nvd import Nvd
 from answerable.feeds.publications.osv_export import OsvExport
-from answerable.feeds.publications.updateinfo import REPOMD, Updateinfo
+from answerable.feeds.publications.updateinfo import Updateinfo
 from answerable.feeds.source import AHEAD, State, Unusable
 from answerable.feeds.sync import USABLE, Kept, Step, Subscription, rows, status, sync
 from answerable.kernel.errors import Unavailable

@@ -20,6 +20,7 @@ import httpx
 
 from answerable.config import NotConfigured
 from answerable.feeds.documents.download import Local, Place, Remote
+from answerable.feeds.documents.repomd import REPOMD
 from answerable.feeds.publication import Publication
 from answerable.feeds.publications.csaf import Csaf
 from answerable.feeds.publications.debian_tracker import PATH as TRACKER
@@ -30,7 +31,7 @@ from answerable.feeds.publications.kev import PATH as KEV
 from answerable.feeds.publications.kev import Kev
 from answerable.feeds.publications.nvd import Nvd
 from answerable.feeds.publications.osv_export import OsvExport
-from answerable.feeds.publications.updateinfo import REPOMD, Updateinfo
+from answerable.feeds.publications.updateinfo import Updateinfo
 from answerable.feeds.publications.vulnrichment import PATH as VULNRICHMENT
 from answerable.feeds.publications.vulnrichment import Vulnrichment
 from answerable.feeds.sync import NAME, Subscription

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from answerable.feeds.documents import elements, updates
+from answerable.feeds.documents.repomd import REPOMD
 from answerable.feeds.publication import time_of
-from answerable.feeds.publications import updateinfo
-from answerable.feeds.publications.updateinfo import REPOMD, Updateinfo
+from answerable.feeds.publications.updateinfo import Updateinfo
 from answerable.feeds.source import State, Unusable
 from tests.feeds.samples import REPOMD as INDEX
 from tests.feeds.samples import UPDATEINFO, claims, ranges, read
@@ -67,16 +68,16 @@ def test_depth_tags_and_packages_are_limited(
     """Neither deep nor wide XML is held in memory."""
     deep = b"<updates>" + b"<a>" * 50
     assert _state(deep, tmp_path) is State.MALFORMED
-    monkeypatch.setattr(updateinfo, "PACKAGES", 2)
+    monkeypatch.setattr(updates, "PACKAGES", 2)
     assert _state(UPDATEINFO, tmp_path) is State.MALFORMED
-    monkeypatch.setattr(updateinfo, "TOKEN", 1 << 20)
+    monkeypatch.setattr(elements, "TOKEN", 1 << 20)
     wide = b'<updates><update type="' + b"x" * (2 << 20)
     assert _state(wide, tmp_path) is State.OVERSIZED
 
 
 def test_a_long_text_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A description of any length costs a fixed amount of memory."""
-    monkeypatch.setattr(updateinfo, "CHARACTERS", 4)
+    monkeypatch.setattr(elements, "CHARACTERS", 4)
     assert claims(read(ADAPTER, UPDATEINFO, tmp_path)[0], "description") == ["It f"]
 
 

@@ -2,38 +2,27 @@
 
 Rules:
 
-1. `gpgv` alone decides about OpenPGP, told only a keyring. Its status lines come over a descriptor
-   of their own, so nothing in the file can look like one.
-2. At least one good signature (not by an expired or revoked key) with SHA-256 or stronger, none
-   bad, exactly one signed text. A signature by a key that the keyring lacks is ignored, since
-   releases carry those of their successors.
-3. What is read is the text that gpgv wrote, not the file: words around the signed text are lost.
-4. Freshness is our own rule, whatever apt on this machine is told: not after Valid-Until, not older
+1. The distribution's keyring decides (documents/openpgp.py), and what is read is the text that it
+   signed, not the file.
+2. Freshness is our own rule, whatever apt on this machine is told: not after Valid-Until, not older
    than the caller's limit, not older than the last one seen, not from the future.
 
 Fields read: Suite, Codename, Date, Valid-Until, Acquire-By-Hash, SHA256 (deb822; Debian repository
-format, wiki.debian.org/DebianRepository/Format). Left out: Release with Release.gpg, weaker hashes.
+format, wiki.debian.org/DebianRepository/Format). Left out: Release with Release.gpg.
 """
 
 import hashlib
-import os
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 
+from answerable.feeds.documents.openpgp import signed_text
 from answerable.feeds.source import AHEAD, State, Unusable
 
-PATIENCE = 20
-"""Longest that gpgv may take, seconds."""
 FILES = 20_000
 """Most files that a release names."""
-_STRONG = ("8", "9", "10")  # SHA-256, SHA-384, SHA-512: RFC 9580 section 9.5
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = re.compile(
     r"[A-Z][a-z]{2}, +(\d{1,2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) (?:UTC|GMT|\+0000)"
@@ -72,50 +61,8 @@ def open_release(data: bytes, keyring: Path, source: str) -> Release:
     """
     if not data.strip():
         raise Unusable(State.EMPTY, source, "nothing in it")
-    text, status = _gpgv(data, keyring, source)
-    _require_signature(status, source)
+    text = signed_text(data, keyring, source)
     return _read(text, hashlib.sha256(data).hexdigest(), source)
-
-
-def _gpgv(data: bytes, keyring: Path, source: str) -> tuple[bytes, list[list[str]]]:
-    tool = shutil.which("gpgv")
-    if tool is None or not keyring.is_file():
-        missing = "gpgv" if tool is None else str(keyring)
-        raise Unusable(State.UNREACHABLE, source, f"`{missing}` is not there; install it")
-    with tempfile.TemporaryFile() as status, tempfile.TemporaryFile() as given:
-        given.write(data)
-        given.seek(0)
-        number = str(status.fileno())
-        words = ["--status-fd", number, "--keyring", str(keyring.resolve()), "--output", "-", "-"]
-        try:
-            done = subprocess.run(
-                [tool, *words],
-                stdin=given,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(status.fileno(),),
-                env={"LC_ALL": "C", "PATH": os.defpath},
-                timeout=PATIENCE,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unusable(State.UNREACHABLE, source, f"gpgv did not run: {error}") from error
-        status.seek(0)
-        lines = status.read().decode(errors="replace").splitlines()
-    return done.stdout, [line.split(" ")[1:] for line in lines if line.startswith("[GNUPG:] ")]
-
-
-def _require_signature(status: list[list[str]], source: str) -> None:
-    words = [line[0] for line in status if line]
-    if {"NODATA", "ERROR"} & set(words) or words.count("PLAINTEXT") != 1:
-        raise Unusable(State.MALFORMED, source, "not one signed text; fetch it again")
-    if "BADSIG" in words:
-        raise Unusable(State.FORGED, source, "a signature does not fit the text")
-    for good, valid in pairwise(status):
-        strong = valid[:1] == ["VALIDSIG"] and valid[8:9] and valid[8] in _STRONG
-        if good[:1] == ["GOODSIG"] and strong:
-            return
-    raise Unusable(State.FORGED, source, "no good signature by a key of the keyring")
 
 
 def _read(text: bytes, sha256: str, source: str) -> Release:

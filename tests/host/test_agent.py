@@ -90,6 +90,8 @@ def test_a_wait_is_reported_once_and_ends_by_itself(site: Site) -> None:
     assert untouched(site)
     site.world.sim.now += 2000
     assert [r.state for r in agent.look()] == ["succeeded"] * 3
+    assert agent.look() == []
+    assert not agent._waited, "nothing is counted any more of what is over"
 
 
 def test_a_veto_stops_it_and_a_lift_lets_it_go_on(site: Site, order: Order) -> None:

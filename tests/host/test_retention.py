@@ -116,12 +116,13 @@ def test_it_looks_when_due_or_when_something_was_done(tmp_path: Path) -> None:
 
 
 def test_files_are_kept_by_the_hash_in_their_name(tmp_path: Path) -> None:
-    """What is just arriving is not touched."""
+    """What never arrived whole goes."""
     name = "ab" * 32
     (tmp_path / f"{name}.deb").write_bytes(b"bytes")
     (tmp_path / f"{name}.part").write_bytes(b"by")
     folder = Folder("package", tmp_path)
     assert folder.kept() == [Kept(f"{name}.deb", f"{name}.deb", 5, frozenset({name, name[:16]}))]
+    assert [file.name for file in tmp_path.iterdir()] == [f"{name}.deb"]
     folder.drop(f"{name}.deb")
     assert folder.kept() == []
     assert Folder("package", tmp_path / "none").kept() == []

@@ -25,6 +25,7 @@ boot, and reports how that went; nothing asks for it again.
 Left out: several orders at once.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -108,7 +109,7 @@ class Agent:
         self._refusals, self._outbox, self._actions = parts[4:]
         self._clock, self._patience, self._settled = clock, patience, False
         self._retry, self._followed = retry, -float(retry)
-        self._waited: dict[tuple[About, str], int] = {}
+        self._waited: dict[str, Counter[tuple[About, str]]] = {}
         self._shut: dict[str, _Shut] = {}
         self._over: set[str] = set()
         self._journal.seq = max(self._journal.seq, self._refusals.highest())
@@ -205,6 +206,7 @@ class Agent:
                 self._finish(digest)
         gone = self._shut.keys() - set(begun) - set(listed)
         self._shut = {d: shut for d, shut in self._shut.items() if d not in gone}
+        self._waited = {d: waits for d, waits in self._waited.items() if d in due}
         self._over &= {*begun, *listed}
         self._shelf.tidy({*listed, *self._journal.bundles})
         return due
@@ -332,9 +334,10 @@ class Agent:
     def _no(self, step: _Step, refusal: Refused) -> Row:
         if refusal.reason not in WAITS:
             return self._refuse(step, refusal.reason, refusal.detail)
+        waits = self._waited.setdefault(step.work.digest, Counter())
         key = (step.about, refusal.reason)
-        self._waited[key] = self._waited.get(key, 0) + 1
-        if self._waited[key] >= self._patience:
+        waits[key] += 1
+        if waits[key] >= self._patience:
             self._say(step.about, refusal.reason, refusal.detail)
         return self._wait(step, refusal.reason, refusal.detail)
 

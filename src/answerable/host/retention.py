@@ -70,10 +70,15 @@ class Folder:
         self.kind, self._folder = kind, folder
 
     def kept(self) -> list[Kept]:
-        """Give the files; what a snapshot wrote bears the start of its notice."""
+        """Give the files; what a snapshot wrote bears the start of its notice.
+
+        What arrives does so within a look, so what is half here now was left by one that ended.
+        """
         if not self._folder.is_dir():
             return []
         files = [p for p in sorted(self._folder.iterdir()) if p.is_file() and not p.is_symlink()]
+        for part in [p for p in files if p.suffix == ".part"]:
+            part.unlink()
         whole = [p for p in files if p.suffix != ".part"]
         return [Kept(p.name, p.name, p.stat().st_size, frozenset({p.stem, p.stem[:16]}))
                 for p in whole]  # fmt: skip

@@ -45,7 +45,7 @@ def test_effects_are_read_path_by_path() -> None:
     assert effects(change, lines, {"unit": ["/u.service"]}, ["u.service restart"]) == (
         f"effects {'ab' * 32}: tool\n"
         f"  file /u.service 0644 root:root {'cd' * 8} by tool; sensitive: unit\n"
-        "  link /usr/bin/t? root:root -> tool by tool\n"
+        "  link /usr/bin/t\\x0a root:root -> tool by tool\n"
         "  gone /old by tool\n"
         "  package tool 2\n"
         "  scripts ask for: u.service restart\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from answerable.cli.main import main
+from answerable.kernel.canon import Json
 from tests.evidence.case import Court
 from tests.simulator.constitution import veto
 
@@ -25,6 +26,21 @@ def test_verify_prints_every_change(court: Court, capsys: pytest.CaptureFixture[
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["change"] for row in rows] == ["up", "restart", "health"]
     assert "everything verifies" in err
+
+
+def test_planners_words_are_no_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A title that feigns lines, turns text round or steers a terminal is spelled out, in one."""
+
+    class Forged(Court):
+        def document(self, rings: list[list[str]], notice: Json) -> Json:
+            title = "x\neverything verifies\n\u202e\x9b2K"
+            return super().document(rings, notice) | {"title": title}
+
+    court = Forged(tmp_path)
+    assert main(["explain", str(court.evidence()), court.notice]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.endswith(r"x\x0aeverything verifies\x0a\u202e\x9b2K")
+    assert all(line.startswith("  ") for line in rest)
 
 
 def test_exit_codes(court: Court, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from answerable.evidence.explain import NoSuchSubject, explain, moment, status
 from answerable.evidence.times import NEVER
 from answerable.evidence.verify import Evidence
+from answerable.kernel.canon import Json
 from tests.evidence.case import Court
 from tests.simulator.constitution import by_people, veto
 
@@ -42,8 +43,28 @@ def test_approved_notice_names_its_people(tmp_path: Path) -> None:
 def test_change_is_explained(court: Court) -> None:
     """A host's change by name, or all of its changes."""
     court.done("web1")
-    assert "web1 up (upgrade) succeeded: before: allowed by dana, kim" in words(court, "web1/up")
-    assert len(words(court, "web1").splitlines()) == 3
+    told = words(court, "web1/up")
+    assert "web1 up (upgrade libssl3 " in told
+    assert ") succeeded: before: allowed by dana, kim" in told
+    assert "lee was reached through g1-operator" in told
+    rows = words(court, "web1").splitlines()
+    assert sum(row.startswith("ok web1 ") for row in rows) == 3
+
+
+def test_change_says_why_as_its_planner_does(tmp_path: Path) -> None:
+    """Flaws and reasons of the plan stand beside the change, marked as its author's word."""
+
+    class Reasoned(Court):
+        def document(self, rings: list[list[str]], notice: Json) -> Json:
+            why = {"package": "libssl3", "cves": ["CVE-2026-1"], "reasons": ["300: urgent"]}
+            rows = [why | {"host": "web1"}, why | {"host": "web2", "cves": ["CVE-2026-2"]}, "junk"]
+            return super().document(rings, notice) | {"exposures": rows}
+
+    court = Reasoned(tmp_path)
+    court.done("web1")
+    told = words(court, "web1")
+    assert "why libssl3 on web1, as the planner says: CVE-2026-1 (300: urgent)" in told
+    assert "CVE-2026-2" not in told
 
 
 def test_each_objection_is_said_once_with_what_is_proven(court: Court) -> None:
@@ -54,7 +75,7 @@ def test_each_objection_is_said_once_with_what_is_proven(court: Court) -> None:
     court.told_by(("veto", veto(notice=court.notice), "lee"))
     court.told_by(("veto", veto(targets=court.sim.state.notices[court.notice]["body"]["targets"]),
                    "lee"))  # fmt: skip
-    line = words(court, "web1/up")
+    line = words(court, "web1/up").splitlines()[-1]
     assert line.count("veto") == 1
     assert "vetoed later by lee, in the log by 20" in line
     assert line.endswith("(2 times)")
@@ -83,7 +104,7 @@ def test_undo_waits_for_no_window(court: Court) -> None:
     """An undo named in a noticed plan needs no second window, and none is invented for it."""
     for change, result in (("up", "succeeded"), ("health", "failed"), ("undo-up", "succeeded")):
         court.say("web1", change, result)
-    (line, *_) = words(court, "web1/undo-up").splitlines()
+    (line,) = (x for x in words(court, "web1/undo-up").splitlines() if x.startswith("!! web1"))
     assert "; no window: an undo waits for none; began 20" in line
     assert "window over" not in line
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.evidence.explain import row, sentence, summary
+from answerable.evidence.explain import lines, row, summary
 from answerable.evidence.folder import NoEvidence
 from answerable.evidence.trail import Trail
 from answerable.evidence.verify import DAMAGED, GOOD, UNAUTHORISED, Verdict, verify
@@ -258,7 +258,7 @@ def test_approval_after_the_fact_is_shown_as_after(tmp_path: Path) -> None:
         trails
     )
     assert {t.when for t in trails} == {"after"}
-    assert "after: allowed by lee, mo" in sentence(trails[0])
+    assert "after: allowed by lee, mo" in next(lines(trails[0]))
 
 
 def test_citation_orders_records_across_logs(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ Left out: what apt itself would do on a host (its driver previews that, and refu
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from answerable.changes.plan import NoPlan, Plan, read
+from answerable.exposure.plain import plain
+from answerable.host.versions import ABSENT
 from answerable.kernel.canon import Json
 
 
 def text(plan: Plan) -> str:
     """Print a plan, deterministically, one change a line."""
-    return "\n".join(_lines(plan)) + "\n"
+    return "".join(f"{plain(line)}\n" for line in _lines(plan))
 
 
 _LINKS = {"to": "->", "twin": "same file as", "by": "by"}
@@ -36,7 +38,7 @@ def effects(change: Json, lines: Iterable[Json], sensitive: Paths, asked: Sequen
     shown = [f"effects {change['effects']}: {names}"]
     shown += [f"  {_effect(line)}{_marked(sensitive, line)}" for line in lines]
     shown += [f"  scripts ask for: {', '.join(asked)}"] if asked else []
-    return "\n".join("".join(c if c.isprintable() else "?" for c in x) for x in shown) + "\n"
+    return "".join(f"{plain(line)}\n" for line in shown)
 
 
 def _effect(line: Json) -> str:
@@ -109,4 +111,9 @@ def _change(change: Json) -> str:
 def _move(package: Json) -> str:
     cause = f", needed by {package['for']}" if package.get("for") else ""
     short = package["sha256"][:16]
-    return f"{package['name']} {package['from']} -> {package['to']} [{short}{cause}]"
+    way = f"{package['from']} -> {package['to']}"
+    if package["from"] == ABSENT:
+        way = f"{package['to']}, newly installed"
+    elif package["to"] == ABSENT:
+        way = f"{package['from']}, taken away again"
+    return f"{package['name']} {way} [{short}{cause}]"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from answerable.cli.given import Out, client, law_of, write
-from answerable.cli.show import Output, say
+from answerable.cli.show import Output, say, write_lines
 from answerable.cli.sign import Signatures, read_text, sign_next, signatures
 from answerable.config import NotConfigured, read_bytes
 from answerable.kernel.canon import encode
@@ -126,7 +126,7 @@ def charter_show(
     ]
     times = ("window", "grace", "validity", "freshness", "soak", "authorization_delay")
     lines += [f"limits     {', '.join(f'{name} {limits[name]} s' for name in times)}"]
-    typer.echo("\n".join(lines))
+    write_lines(lines)
 
 
 def _weak(mode: str) -> str:

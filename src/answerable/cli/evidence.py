@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from answerable.cli.exposure import FEEDS, Feeds, exposure_explain
-from answerable.cli.show import Output, say, table
+from answerable.cli.show import Output, plain, say, table, write_lines
 
 evidence = typer.Typer(no_args_is_help=True, help="Gather what proves every change.")
 FLAW = re.compile(r"CVE-\d{4}-\d{4,19}", re.ASCII | re.IGNORECASE)
@@ -47,16 +47,16 @@ def verify(directory: Directory, fleet: Fleet = "", output: Output = "table") ->
     Exit code 0: everything holds; a false success that observers raised is shown as caught. 1:
     something is damaged, contradicted or not shown. 3: a change happened without authority.
     """
-    from answerable.evidence.explain import row, sentence, summary
+    from answerable.evidence.explain import lines, row, summary
     from answerable.evidence.trail import Trail
     from answerable.evidence.verify import verify as audit
 
     def tell(trail: Trail) -> None:
-        typer.echo(json.dumps(row(trail), sort_keys=True) if output == "json" else sentence(trail))
+        write_lines([json.dumps(row(trail), sort_keys=True)] if output == "json" else lines(trail))
 
     verdict = audit(directory, fleet, tell)
     for line in summary(verdict):
-        typer.echo(line, err=output == "json")
+        typer.echo(plain(line), err=output == "json")
     raise typer.Exit(verdict.code)
 
 
@@ -81,8 +81,7 @@ def explain(
     from answerable.evidence.explain import explain as reasons
     from answerable.evidence.verify import Evidence
 
-    for line in reasons(Evidence(Path(what), fleet), subject):
-        typer.echo(line)
+    write_lines(reasons(Evidence(Path(what), fleet), subject))
 
 
 def status(directory: Directory, fleet: Fleet = "", output: Output = "table") -> None:

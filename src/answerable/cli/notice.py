@@ -6,7 +6,7 @@ import typer
 
 from answerable.cli.given import CharterFile, Key, LogUrl, Person, client, follow
 from answerable.cli.people import Notice, speak
-from answerable.cli.show import say
+from answerable.cli.show import say, write_lines
 from answerable.kernel.errors import demand
 
 app = typer.Typer(help="Read notices at the guards.", no_args_is_help=True)
@@ -26,7 +26,7 @@ def _print(guards: list[str], path: str) -> None:
     if not pages:
         raise silent[0]
     first = next(iter(pages))
-    typer.echo(pages[first], nl=False)
+    write_lines(pages[first].removesuffix("\n").split("\n"))
     for guard, text in pages.items():
         same = text == pages[first]
         demand(same, "malformed", f"`{guard}` says another thing than `{first}`: ask people")

@@ -2,13 +2,15 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from answerable.exposure.plain import plain
 
 Output = Annotated[
     Literal["table", "json"], typer.Option("--output", help="`table` for people, or `json`")
@@ -20,9 +22,10 @@ def say(line: str) -> None:
     typer.echo(plain(line), err=True)
 
 
-def plain(text: str) -> str:
-    """Give a line without what steers a terminal or turns text round: words from feeds are data."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+def write_lines(lines: Iterable[str]) -> None:
+    """Print lines: what others wrote (feeds, guards, evidence) is data, and makes no line."""
+    for line in lines:
+        typer.echo(plain(line))
 
 
 def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], output: str) -> None:

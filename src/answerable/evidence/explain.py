@@ -5,6 +5,7 @@ Each function gives lines or rows of plain text; no rule lives here. Times are U
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from answerable.evidence.times import NEVER, Order
@@ -13,6 +14,8 @@ from answerable.evidence.verify import Evidence, Verdict
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Unavailable
 
+SHOWN = 3
+"""Most packages of one change that a line names."""
 NO_WINDOW = "no window: an undo waits for none"
 _DONE = {"veto": "vetoed", "halt": "halted"}
 
@@ -34,6 +37,7 @@ def row(trail: Trail) -> dict[str, Any]:
     noticed = trail.noticed
     return {
         "host": said.host, "change": said.change, "type": said.type, "result": said.result,
+        "what": list(trail.what),
         "authorised_by": list(trail.people), "authority": trail.authority,
         "noticed": moment(noticed.by) if noticed else "never", "notice": said.notice,
         "reached": list(trail.reached), "could_object": list(trail.objectors),
@@ -67,8 +71,8 @@ def _between(stop: Stop) -> str:
     return since + (f" and by {moment(stop.by)}" if stop.by < NEVER else "")
 
 
-def sentence(trail: Trail) -> str:
-    """Give a trail as one line."""
+def lines(trail: Trail) -> Iterator[str]:
+    """Give a trail as one line, and one more for each fault."""
     shown = row(trail)
     mark = "ok " if not trail.faults else "!! "
     seen = f"; seen: {', '.join(shown['observed'])}" if shown["observed"] else ""
@@ -76,13 +80,15 @@ def sentence(trail: Trail) -> str:
     who = ", ".join(trail.people) or "nobody"
     reached = ", ".join(trail.objectors) or "nobody"
     over = NO_WINDOW if trail.undo else f"window over {shown['window_over']}"
-    line = (
-        f"{mark}{shown['host']} {shown['change']} ({shown['type']}) {shown['result']}: "
+    what = "".join(f" {one}," for one in trail.what[:SHOWN]).rstrip(",")
+    what += f" and {len(trail.what) - SHOWN} more" if len(trail.what) > SHOWN else ""
+    yield (
+        f"{mark}{shown['host']} {shown['change']} ({shown['type']}{what}) {shown['result']}: "
         f"{trail.when}: allowed by {who} ({trail.authority or 'nothing'}); "
         f"noticed {shown['noticed']}; could object: {reached}; {over}; "
         f"began {shown['began']}{stops}{seen}"
     )
-    return "\n".join([line, *(f"     {fault}" for fault in shown["faults"])])
+    yield from (f"     {fault}" for fault in shown["faults"])
 
 
 def summary(verdict: Verdict) -> Iterator[str]:
@@ -138,13 +144,23 @@ def explain(evidence: Evidence, subject: str) -> Iterator[str]:
         ]  # fmt: skip
         if not found:
             raise NoSuchSubject(f"`{host}` reported no change `{change}`; see `answerable status`")
-        for one in found:
-            yield sentence(one)
+        for notice, group in groupby(found, key=lambda one: one.report.notice):
+            yield from _noticed(evidence, notice, host)
+            for one in group:
+                yield from lines(one)
         return
-    leaf = find_notice(evidence, subject)
+    yield from _noticed(evidence, find_notice(evidence, subject))
+
+
+def _noticed(evidence: Evidence, leaf: str, host: str = "") -> Iterator[str]:
     case = evidence.case(leaf)
-    assert case is not None, "found in the log"
+    if case is None:
+        return
     yield from _notice(evidence, case)
+    plan = evidence.plan(leaf)
+    for package, flaws, reasons in plan.why(host) if plan and host else ():
+        named = ", ".join(flaws) or "no flaw by name"
+        yield f"  why {package} on {host}, as the planner says: {named} ({'; '.join(reasons)})"
 
 
 def _notice(evidence: Evidence, case: Case) -> Iterator[str]:

@@ -9,6 +9,7 @@ the closed schema and move exactly what the notice names, which heralds check be
 and hosts before they act.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +22,7 @@ from answerable.kernel.merkle import Tree, leaf_hash
 from answerable.kernel.order import ORDER
 
 _CHANGE = {"id": "id", "type": "id"}
+_WHY = {"host": "id", "package": "name", "cves": ["name"], "reasons": ["text"]}
 _SHAPE = {
     "author": "id", "basis": ("authorization", "approvals"), "clause": "id?", "fleet": "hex",
     "title": "text", "releases": ["hex"], "rings": [["order"]], "exposures": "any",
@@ -30,11 +32,15 @@ _SHAPE = {
 
 @dataclass
 class Plan:
-    """A plan that is what its notice says: title, who was escalated and why, orders by digest."""
+    """A plan that is what its notice says: title, who was escalated and why, orders by digest.
+
+    `exposures`: why, as its author says; nobody has checked these against the facts.
+    """
 
     title: str
     escalated: list[tuple[str, str]]
     texts: dict[str, str]
+    exposures: Json
 
     def order(self, digest: str) -> Ordered | None:
         """Take an order apart; None if the plan has none of this digest, or it is none."""
@@ -43,6 +49,13 @@ class Plan:
             if text is not None:
                 return _ordered(decode(text.encode(), ORDER))
         return None
+
+    def why(self, host: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Give for each package of a host the flaws and reasons that the plan names."""
+        for row in self.exposures if isinstance(self.exposures, list) else ():
+            said = {name: row.get(name) for name in _WHY} if isinstance(row, dict) else {}
+            if conforms(said, _WHY) and said["host"] == host:
+                yield said["package"], said["cves"], said["reasons"]
 
 
 def read_plan(notice: Json, fleet: str, data: bytes) -> Plan:
@@ -65,7 +78,8 @@ def read_plan(notice: Json, fleet: str, data: bytes) -> Plan:
         good = [tree.size, tree.root().hex()] == [claim["size"], claim["root"]]
         demand(good, "not_in_ring", f"ring {number} is not the one that was noticed")
         texts |= {sha256(text.encode()).hexdigest(): text for text in ring}
-    return Plan(body["title"], [(e["host"], e["reason"]) for e in body["escalated"]], texts)
+    escalated = [(e["host"], e["reason"]) for e in body["escalated"]]
+    return Plan(body["title"], escalated, texts, body["exposures"])
 
 
 def _ordered(order: Json) -> Ordered:
@@ -75,4 +89,12 @@ def _ordered(order: Json) -> Ordered:
     demand(sound and conforms(order["host"], "id"), "malformed", "not an order")
     used = {package["sha256"] for _, change in both for package in change.get("packages", ())}
     changes = {change["id"]: f"{part} {change['type']}" for part, change in both}
-    return Ordered(order["host"], order["ring"], changes, frozenset(used))
+    what = {change["id"]: tuple(_what(change)) for _, change in both}
+    return Ordered(order["host"], order["ring"], changes, frozenset(used), what)
+
+
+def _what(change: Json) -> Iterator[str]:
+    if subject := change.get("unit") or change.get("check"):
+        yield str(subject)
+    for package in change.get("packages", ()):
+        yield f"{package['name']} {package['from']} -> {package['to']}"

@@ -90,15 +90,19 @@ class Stop(NamedTuple):
 
 
 class Ordered(NamedTuple):
-    """An order of a noticed plan: its host and ring, and the type of each of its changes."""
+    """An order of a noticed plan: its host and ring, and of each of its changes type and object.
+
+    `what`: the packages that a change moves and from which version to which, or its unit or check.
+    """
 
     host: str
     ring: int
     changes: Mapping[str, str]
     artefacts: frozenset[str]
+    what: Mapping[str, tuple[str, ...]]
 
 
-MISSING = Ordered("", 0, {}, frozenset())
+MISSING = Ordered("", 0, {}, frozenset(), {})
 """Stands for an order whose plan is not in the evidence."""
 
 
@@ -113,10 +117,11 @@ class Noticed(NamedTuple):
 class Trail:
     """The trail of one change.
 
-    `people` allowed it, under `authority` (an authorization's name, or `approvals`). `reached` are
-    those told, with through whom; `objectors` those of them who could object for this host.
-    `opened`: POSIX second at which the window was over, which an `undo` does not wait for. `when`:
-    whether authority and notice came before the change. `stops`: vetoes and halts that name it.
+    `what` it was about, as its order says, which the notice binds. `people` allowed it, under
+    `authority` (an authorization's name, or `approvals`). `reached` are those told, with through
+    whom; `objectors` those of them who could object for this host. `opened`: POSIX second at which
+    the window was over, which an `undo` does not wait for. `when`: whether authority and notice
+    came before the change. `stops`: vetoes and halts that name it.
     """
 
     report: Reported
@@ -131,6 +136,7 @@ class Trail:
     sights: tuple[Sight, ...] = ()
     faults: tuple[Fault, ...] = ()
     undo: bool = False
+    what: tuple[str, ...] = ()
 
 
 @dataclass
@@ -261,6 +267,7 @@ def trail(
     return Trail(
         report, case.noticed, authority, people, told, objectors, inquiry.opened, inquiry.when,
         tuple(inquiry.stopped), tuple(inquiry.sights()), tuple(inquiry.faults), inquiry.undo,
+        order.what.get(report.change, ()) if order else (),
     )  # fmt: skip
 
 

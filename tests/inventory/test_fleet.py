@@ -9,7 +9,7 @@ import pytest
 from pyroaring import BitMap
 
 from answerable.exposure.keys import key, places
-from answerable.inventory import change
+from answerable.inventory import change, store
 from answerable.inventory.fleet import Fleet, NoFleet
 from answerable.inventory.installed import EVERYWHERE, Gap, Installed, Inventory
 
@@ -248,3 +248,31 @@ def test_moves_count_wherever_they_are_kept(
             ((_, hosts),) = fleet.within("npm", "binary", name, b"", b"\xff")
             assert set(fleet.names(hosts)) == having[name]
         assert set(fleet.names(fleet.ecosystems()["npm"])) == set().union(*having.values())
+
+
+def test_who_writes_often_grows_the_log_once(tmp_path: Path) -> None:
+    """A commit then overwrites; nothing of what grew the log counts, here or for another reader."""
+    log = tmp_path / "fleet.db-wal"
+    with Fleet(tmp_path / "fleet.db", places) as fleet:
+        for second in range(store.OFTEN - 1):
+            fleet.record(_inventory("web1", OPENSSL if second % 2 else BASH), second)
+        assert log.stat().st_size < store.WAL * store.PAGE
+        fleet.record(_inventory("web2", BASH), 100)
+        grown = log.stat().st_size
+        assert grown >= store.WAL * store.PAGE
+        fleet.record(_inventory("web1", OPENSSL), 100)
+        assert log.stat().st_size == grown
+        with Fleet(tmp_path / "fleet.db", places) as other:
+            web1, web2 = other.hosts(now=100, silence=60)
+            assert other.inventory(web1).packages == (OPENSSL,)
+            assert other.inventory(web2).packages == (BASH,)
+
+
+def test_opening_writes_nothing(tmp_path: Path) -> None:
+    """A reader does not wait for whoever writes, nor for the disk."""
+    with Fleet(tmp_path / "fleet.db", places):
+        pass
+    before = (tmp_path / "fleet.db").read_bytes()
+    with Fleet(tmp_path / "fleet.db", places) as fleet:
+        assert not fleet.hosts(now=0, silence=0)
+    assert (tmp_path / "fleet.db").read_bytes() == before, "opening writes nothing"

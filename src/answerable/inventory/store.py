@@ -41,6 +41,10 @@ BUSY = 10.0
 """Longest wait for another writer, seconds."""
 WAL = 4_000
 """Pages in the write-ahead log before they go into the tables: some thousand deltas."""
+PAGE, CACHE = 4096, 16_000
+"""Bytes of a page; KiB of pages that a connection keeps."""
+OFTEN = 16
+"""Whoever writes so many transactions is expected to write many more."""
 CACHED = 1 << 18
 """Most packages whose ids are remembered."""
 Place = tuple[str, str, str, bytes]
@@ -146,20 +150,24 @@ class Store:
         """
         self.file, self._places = file, places
         self._ids: dict[Row, int] = {}
-        self._moved = Moved(0, BitMap())
+        self._moved, self._written = Moved(0, BitMap()), 0
         self.fresh: list[Row] = []
         with self._said():
             self._sqlite = sqlite3.connect(file, timeout=BUSY, isolation_level=None)
-            self._require_form()
+            made = self._has_form()
             self._sqlite.execute("pragma journal_mode = wal")
             self._sqlite.execute("pragma synchronous = full")
             self._sqlite.execute(f"pragma wal_autocheckpoint = {WAL}")
-            self._sqlite.executescript(f"{_TABLES}pragma user_version = {FORM}")
+            self._sqlite.execute(f"pragma cache_size = -{CACHE}")
+            if not made:
+                script = f"begin immediate;{_TABLES}pragma user_version = {FORM};commit"
+                self._sqlite.executescript(script)
 
-    def _require_form(self) -> None:
+    def _has_form(self) -> bool:
         ((form,),) = self.rows("pragma user_version")
         if form != FORM and (form or self.rows("select name from sqlite_master limit 1")):
             raise NoFleet(f"`{self.file}` is of another release; delete it, and rebuild it")
+        return bool(form)
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -195,6 +203,9 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Write all that is run within, durably, or nothing; raises `NoFleet`."""
         with self._said():
+            self._written += 1
+            if self._written == OFTEN:
+                self._grow()
             self._sqlite.execute("begin immediate")
             try:
                 yield
@@ -205,6 +216,19 @@ class Store:
                 self._moved = Moved(-1, BitMap())
                 self._sqlite.execute("rollback")
                 raise
+
+    def _grow(self) -> None:
+        """Make the write-ahead log as long as it gets, so that a commit only overwrites it.
+
+        A log that grows costs each commit twice the time, since the file system notes its length.
+        What is rolled back was written behind the frames that count, which is the whole purpose;
+        the next commit puts it on disk.
+        """
+        self._sqlite.execute("pragma cache_size = 0")  # so that all of it goes into the log
+        self._sqlite.execute("begin immediate")
+        self._sqlite.execute("insert into stale values (zeroblob(?))", (WAL * PAGE,))
+        self._sqlite.execute("rollback")
+        self._sqlite.execute(f"pragma cache_size = -{CACHE}")
 
     # --- who has what -----------------------------------------------------------------------------
 

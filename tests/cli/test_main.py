@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from answerable.cli.main import main
+from tests.host.network.test_client import http, server
 
 ANSWERABLE = [sys.executable, "-m", "answerable.cli.main"]
 
@@ -88,6 +89,13 @@ def test_bad_world_is_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert (code, out) == (1, "")
     assert "answerable: cannot reach `http://127.0.0.1:9/notices/" in err
     assert tmp_path.exists()
+
+
+def test_guards_page_steers_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    """One lying guard cannot blank the notice that a person reads, nor turn its text round."""
+    with server(http("Change notice: a\n\x1b[2J\u202eb\n".encode())) as url:
+        code, out, _ = _run(capfd, "notice", "show", "ab" * 32, "--guard", url)
+    assert (code, out) == (0, "Change notice: a\n\\x1b[2J\\u202eb\n")
 
 
 @pytest.mark.parametrize("kind", ["log", "guard", "observer", "control"])

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from answerable.cli.exposure import FEEDS, Feeds, exposure_explain
-from answerable.cli.show import Output, plain, say, table, write_lines
+from answerable.cli.show import Output, say, table, write_lines
+from answerable.exposure.plain import plain
 
 evidence = typer.Typer(no_args_is_help=True, help="Gather what proves every change.")
 FLAW = re.compile(r"CVE-\d{4}-\d{4,19}", re.ASCII | re.IGNORECASE)

@@ -53,7 +53,7 @@ class Plan:
     def why(self, host: str) -> Iterator[tuple[str, list[str], list[str]]]:
         """Give for each package of a host the flaws and reasons that the plan names."""
         for row in self.exposures if isinstance(self.exposures, list) else ():
-            said = {name: row.get(name) for name in _WHY} if isinstance(row, dict) else {}
+            said: Json = {n: row.get(n) for n in _WHY} if isinstance(row, dict) else None
             if conforms(said, _WHY) and said["host"] == host:
                 yield said["package"], said["cves"], said["reasons"]
 

@@ -94,7 +94,8 @@ def read(place: Place, ecosystem: str, now: int, progress: Callable[[str, int], 
     """
     folder, kept = place.folder, place.kept
     if not folder.is_dir():
-        raise NotConfigured(f"`{folder}` is no folder of publications: name one with --feeds")
+        why = "put what publishers give there (docs/operate/feeds.md), or name another with --feeds"
+        raise NotConfigured(f"there is no folder of publications `{folder}`: {why}")
     if (folder / "newest").exists():
         world = Worlds(folder).newest()
         assert world is not None, "it has a newest one"

@@ -77,6 +77,9 @@ def explain(
     if FLAW.fullmatch(what):
         exposure_explain(what.upper(), subject, directory=control, feeds=feeds)
         return
+    if not subject and not Path(what).is_dir():
+        why = f"`{what}` is neither a flaw such as CVE-2026-12345 nor an evidence directory"
+        raise typer.BadParameter(why, param_hint="what")
     if not subject:
         raise typer.BadParameter("an evidence directory needs a subject", param_hint="subject")
     from answerable.evidence.explain import explain as reasons

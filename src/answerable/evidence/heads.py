@@ -45,7 +45,7 @@ def claimed(source: Source, name: str) -> tuple[bytes, Checkpoint]:
         note = fetch_checkpoint(source)
         return note, parse_checkpoint(_text(note))
     except LedgerMissing as error:
-        what = f"the {name} log is missing, no `{name}/checkpoint` there: collect the evidence again"
+        what = f"the {name} log is missing, no `{name}/checkpoint`: collect the evidence again"
         raise NoEvidence(what) from error
     except Refused as refusal:
         raise NoEvidence(f"the {name} log's checkpoint is none: {refusal.detail}") from refusal

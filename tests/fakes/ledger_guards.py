@@ -67,7 +67,7 @@ class Guards:
         head, _, note = body.partition(b"\n\n")
         first, *proof = head.decode().split("\n")
         old = int(first.removeprefix("old "))
-        new = log_signed(note, self.origin, public(pair(self.origin, ED25519)))
+        new, _ = log_signed(note, self.origin, public(pair(self.origin, ED25519)))
         held = guard.held or Checkpoint(self.origin, 0, b"")
         if old != held.size:
             kind = {"Content-Type": "text/x.tlog.size"}

@@ -87,7 +87,7 @@ def test_half_a_signature_pair_is_no_log() -> None:
     """A thief with one of a log's two keys signs no head that a guard looks at."""
     log = TiledLog("log.example/x", [b"a"])
     keys = public(pair(log.origin, ED25519))
-    assert log_signed(log.head(), log.origin, keys).size == 1
+    assert log_signed(log.head(), log.origin, keys)[0].size == 1
     for note, origin, reason in (
         (log.head(keys=1), log.origin, "bad_signature"),
         (TiledLog("log.example/y").head(), log.origin, "bad_signature"),

@@ -19,13 +19,16 @@ from answerable.kernel.checkpoint import (
 from answerable.kernel.errors import demand
 from answerable.kernel.merkle import EMPTY, HASH, Tree, node_hash
 from answerable.kernel.note import ED25519, Key, Note, plain
+from answerable.keys.sign import signature_line
 
 PROOF = 63
 """Most hashes of a consistency proof."""
 
 
-def log_signed(data: bytes, origin: str, pair: Pair) -> Checkpoint:
+def log_signed(data: bytes, origin: str, pair: Pair) -> tuple[Checkpoint, str]:
     """Open a checkpoint that a log signed with both its keys (0x01 and 0x06).
+
+    Returns: the checkpoint, and the log's own signature lines.
 
     Raises:
         Refused: `too_large`, `malformed`, `bad_signature` or `wrong_origin`.
@@ -34,7 +37,8 @@ def log_signed(data: bytes, origin: str, pair: Pair) -> Checkpoint:
     demand(set(good) == set(pair), "bad_signature", f"`{origin}` must sign with both its keys")
     checkpoint = parse_checkpoint(text)
     demand(checkpoint.origin == origin, "wrong_origin", f"`{checkpoint.origin}`, not `{origin}`")
-    return checkpoint
+    lines = (signature_line(key, payload) for key, found in good.items() for payload in found)
+    return checkpoint, "".join(lines)
 
 
 def _check(key: Key, text: bytes, payload: bytes) -> bool:

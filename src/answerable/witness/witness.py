@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from answerable.kernel.checkpoint import CHECKPOINT, Checkpoint, Pair, parse_checkpoint
 from answerable.kernel.errors import Refused, demand
 from answerable.kernel.merkle import EMPTY, HASH
-from answerable.kernel.note import Note, unbase64
-from answerable.keys.sign import Signer, cosign, signature_line
+from answerable.kernel.note import unbase64
+from answerable.keys.sign import Signer, cosign
 from answerable.witness.consistency import PROOF, log_signed, verify_consistency
 from answerable.witness.follower import Follower, Step
 from answerable.witness.log import Log
@@ -35,6 +35,11 @@ from answerable.witness.wire import SIZE, Answer, Finding, GuardUnavailable, pro
 REQUEST = CHECKPOINT + 4096
 """Largest request that is read, bytes."""
 MOVED = "my charter names another; a newer one is taken with `answerable guard charter`"
+# Changed in place, a row dirties half the pages of one that is put anew.
+_PUT = (
+    "INSERT INTO head VALUES (?,?,?,?,?) ON CONFLICT(origin) DO UPDATE SET"
+    " size=excluded.size, root=excluded.root, note=excluded.note, time=excluded.time"
+)
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,17})\n")
 
 
@@ -69,11 +74,11 @@ def read_request(body: bytes) -> Request:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request whose checkpoint the log signed: the log's name and keys."""
+    """A request whose checkpoint the log signed, with its lines: the log's name."""
 
     name: str
-    pair: Pair
     checkpoint: Checkpoint
+    lines: str
     request: Request
 
 
@@ -116,12 +121,12 @@ class Witness:
             return problem(404, "unknown_subject", f"the log `{request.origin}`: {MOVED}")
         name, pair = known[request.origin]
         try:
-            checkpoint = log_signed(request.note, request.origin, pair)
+            checkpoint, lines = log_signed(request.note, request.origin, pair)
         except Refused as refused:
             if refused.reason == "malformed" and request.note.split(b"\n")[1:2] == [b"0"]:
                 return problem(422, "bad_consistency", "the empty tree has one root")
             raise
-        return _Asked(name, pair, checkpoint, request)
+        return _Asked(name, checkpoint, lines, request)
 
     def _consistent(self, asked: _Asked) -> Answer:
         new, old = asked.checkpoint, asked.request.old
@@ -143,8 +148,7 @@ class Witness:
     def _cosign(self, asked: _Asked, last: Kept) -> Answer:
         checkpoint = asked.checkpoint
         lines = cosign(checkpoint, self._clock(), *self._signers)
-        own = _lines_of(asked.request.note, asked.pair) + lines
-        whole = (checkpoint.text() + "\n" + own).encode()
+        whole = f"{checkpoint.text()}\n{asked.lines}{lines}".encode()
         if asked.name == "authority":
             step = self._follower.fetch(checkpoint, self._logs[asked.name])
             with self._follower.still():
@@ -176,7 +180,7 @@ class Witness:
         if (found.size, found.root) != (last.size, last.root):
             raise _MovedError
         row = (checkpoint.origin, checkpoint.size, checkpoint.root, note, self._clock())
-        db.execute("REPLACE INTO head VALUES (?,?,?,?,?)", row)
+        db.execute(_PUT, row)
 
     def renew(self, origin: str) -> Finding | None:
         """Cosign the head kept again, with a new time, unless it leaves out a held veto."""
@@ -203,12 +207,6 @@ class Witness:
 
     def _found(self, finding: Finding) -> None:
         self._store.find(self._clock(), finding)
-
-
-def _lines_of(note: bytes, pair: Pair) -> str:
-    ids = {(key.name, key.id): key for key in pair}
-    lines = [(ids.get((name, key)), payload) for name, key, payload in Note(note, CHECKPOINT).lines]
-    return "".join(signature_line(key, payload) for key, payload in lines if key)
 
 
 def _conflict(last: Kept) -> Answer:

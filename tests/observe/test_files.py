@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from answerable.observe.files import UNREAD, Compared, compare, debian, environment
+from answerable.observe.files import Compared, compare, debian, environment
+from answerable.observe.inside import UNREAD
 from answerable.observe.look import Unseen
 from answerable.observe.shipped import read
 from tests.observe.packages import LIBRARY, deb, unpack, wheel

@@ -8,10 +8,10 @@ Settings of the party:
      "hosts":{"web1":{"root":"/hosts/web1","kind":"dpkg","health":"http://10.0.0.1:8080/health",
                       "record":"<record text>","enrolment":"<id>","place":0,"path":["<hex>",..]}}}
 
-`kind` is `dpkg` or `python`, or `ssh` with an ssh_config(5) file as `root` that leads to the host's
-foot; `health` may be empty, `poll` is seconds. A host whose disk is mounted here may have `proc`, a
-`/proc` that shows its programs (a container's, as root or with CAP_SYS_PTRACE). A package is
-fetched as `<url>/<sha256>` from each of `artefacts`, then from the control plane; its bytes must
+`kind` is `dpkg`, `rpm` or `python`, or `ssh` with an ssh_config(5) file as `root` that leads to the
+host's foot; `health` may be empty, `poll` is seconds. A host whose disk is mounted here may have
+`proc`, a `/proc` that shows its programs (a container's, as root or with CAP_SYS_PTRACE). A package
+is fetched as `<url>/<sha256>` from each of `artefacts`, then from the control plane; its bytes must
 have that hash, whoever gives them.
 Every `reconcile` seconds what is installed is held against the records of changes; so are `images`,
 name -> an OCI image layout or a file of lines `name sha256:<hex>`. Hosts may also stand in a file

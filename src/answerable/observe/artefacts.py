@@ -1,7 +1,8 @@
 """What packages ship, by their SHA-256: fetched by the observer itself, read once, kept as a table.
 
     <folder>/<sha256>.json
-    {"conffiles":["etc/x.conf"],"files":{"usr/bin/x":"<sha256>",..},"private":[]}
+    {"conffiles":["etc/x.conf"],"files":{"usr/bin/x":"<sha256>",..},"named":null,
+     "private":[],"spare":[]}
 
 Rules: the hash stands in an order that was noticed, so it does not matter who serves the bytes;
 those of another hash are nobody's. A table is written whole once its package was read to the end;
@@ -19,7 +20,7 @@ from typing import BinaryIO
 
 import httpx
 
-from answerable.kernel.canon import conforms, decode, encode
+from answerable.kernel.canon import Json, conforms, decode, encode
 from answerable.kernel.errors import Refused
 from answerable.observe.files import Shipped
 from answerable.observe.memory import write
@@ -31,7 +32,9 @@ SECONDS = 120.0
 """How long one package may take to come, seconds."""
 KEPT = 5_000
 """Most tables that are kept; the oldest go first."""
-_SHAPE = {"conffiles": ["text"], "files": "any", "private": ["text"]}
+_LISTS = ("conffiles", "private", "spare")
+_SHAPE = {"conffiles": ["text"], "files": "any", "named": "any", "private": ["text"],
+          "spare": ["text"]}  # fmt: skip
 _PLAIN = {"accept-encoding": "identity"}
 
 
@@ -63,15 +66,17 @@ class Artefacts:
         try:
             with place.open("rb") as file:
                 found = decode(file.read(TABLE + 1), TABLE)
-            if conforms(found, _SHAPE) and isinstance(found["files"], dict):
-                return Shipped(
-                    found["files"], *map(frozenset, (found["conffiles"], found["private"]))
-                )
+            sound = conforms(found, _SHAPE) and isinstance(found["files"], dict)
+            if sound and (found["named"] is None or conforms(found["named"], ["text"])):
+                lists = {name: frozenset(found[name]) for name in _LISTS}
+                named = found["named"] and frozenset(found["named"])
+                return Shipped(found["files"], **lists, named=named)
         except (OSError, Refused):
             pass
         made = self._fetch(digest)
-        table = {"conffiles": sorted(made.conffiles), "files": dict(made.files),
-                 "private": sorted(made.private)}  # fmt: skip
+        table: Json = {name: sorted(getattr(made, name)) for name in _LISTS}
+        named = None if made.named is None else sorted(made.named)
+        table |= {"files": dict(made.files), "named": named}
         write(place, encode(table).encode())
         for old in sorted(self._folder.glob("*.json"), key=_age)[:-KEPT]:
             old.unlink(missing_ok=True)

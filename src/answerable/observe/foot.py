@@ -23,6 +23,7 @@ from answerable.kernel.canon import encode
 from answerable.observe.files import NAME, NAMES, debian
 from answerable.observe.look import Unseen, dpkg
 from answerable.observe.posture import Posture, posture
+from answerable.observe.rpmdb import present, redhat, rpm
 from answerable.observe.runtime import running, stale
 
 ASKED = ("versions", "posture", "files")
@@ -63,7 +64,7 @@ def answer(asked: str, root: Path) -> str:
     """
     proc = root / "proc"
     if asked == "versions":
-        return encode({"installed": dpkg(root), "stale": stale(proc)})
+        return encode({"installed": (rpm if _redhat(root) else dpkg)(root), "stale": stale(proc)})
     if asked == "posture":
         mounts = (proc / "self/mountinfo").read_text(encoding="utf-8", errors="replace")
         disk, runs = posture(root, devices(mounts, root)), running(proc, root / "sys")
@@ -71,8 +72,16 @@ def answer(asked: str, root: Path) -> str:
         return encode({"sections": whole.sections, "unread": whole.unread})
     word, *names = asked.split(" ")
     if word == "files" and 0 < len(names) <= NAMES and all(map(NAME.fullmatch, names)):
-        return encode(debian(root, names))
+        return encode((redhat if _redhat(root) else debian)(root, names))
     raise NotAsked(f"asked for `{asked[:40]!a}`: only {', '.join(ASKED)} can be asked for")
+
+
+def _redhat(root: Path) -> bool:
+    """Tell the family: each may have the other's tool, with nothing installed by it."""
+    try:
+        return not dpkg(root)
+    except Unseen:
+        return present(root)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ Rules:
    `var/lib/dpkg/status` below the root whose state is installed (dpkg(1)); two architectures of one
    package at two versions are spelt `1.0|1.1`, which equals no version. `python`: `METADATA` of
    every `*.dist-info` in `lib/python3.*/site-packages`, names as PEP 503 normalises them; a project
-   claimed twice at two versions is spelt likewise.
+   claimed twice at two versions is spelt likewise. The RPM family has its own (rpmdb.py).
 2. What cannot be read is `Unseen`, never an empty list: silence proves nothing.
 
 Needs the standard library alone, since the foot on a host reads so too (foot.py). Left out: posture
@@ -27,7 +27,7 @@ METADATA = 1 << 20
 """How much of a METADATA file is read, bytes; name and version stand at its head."""
 PROJECTS = 20_000
 """Most dist-info folders that are read."""
-KINDS = ("dpkg", "python", "ssh")
+KINDS = ("dpkg", "rpm", "python", "ssh")
 _INSTALLED = frozenset({"installed", "triggers-awaited", "triggers-pending"})
 _FIELD = re.compile(r"(?m)^(Package|Status|Version): *(.*)$")
 _HEAD = re.compile(r"(?m)^(Name|Version): *(.*?)\r?$")
@@ -42,8 +42,8 @@ class Place:
     """Where a host is looked at: by which way, and its health URL or none.
 
     Args:
-        root: the host's disk (`dpkg`), its environment (`python`), or the ssh_config(5) file that
-            leads to it (`ssh`).
+        root: the host's disk (`dpkg`, `rpm`), its environment (`python`), or the ssh_config(5) file
+            that leads to it (`ssh`).
         kind: one of `KINDS`.
         proc: a `/proc` in which the programs of a disk that is mounted here can be seen, if any.
     """
@@ -72,7 +72,7 @@ def dpkg(root: Path) -> dict[str, str]:
     for stanza in text.split("\n\n"):
         fields = dict(_FIELD.findall(stanza))
         if fields.get("Status", "").split(" ")[-1] in _INSTALLED:
-            _add(found, fields.get("Package", ""), fields.get("Version", ""))
+            add(found, fields.get("Package", ""), fields.get("Version", ""))
     if not found:
         raise Unseen(f"`{root}` has no installed package; is it a Debian root?")
     return found
@@ -85,7 +85,7 @@ def python(root: Path) -> dict[str, str]:
         head = _read(file, METADATA, whole=False).partition(b"\n\n")[0].decode(errors="replace")
         fields = dict(reversed(_HEAD.findall(head)))
         name = re.sub(r"[-_.]+", "-", fields.get("Name", "")).lower()
-        _add(found, name, fields.get("Version", ""))
+        add(found, name, fields.get("Version", ""))
     if not found:
         raise Unseen(f"`{root}` has no installed project; is it a Python environment?")
     return found
@@ -115,7 +115,8 @@ def _metadata(root: Path) -> Iterator[Path]:
         raise Unseen(f"`{root}`: {error.strerror}") from error
 
 
-def _add(found: dict[str, str], name: str, version: str) -> None:
+def add(found: dict[str, str], name: str, version: str) -> None:
+    """Add a package; a name that is there at another version equals no version from then on."""
     same = found.get(name, version) == version
     found[name] = version if same else f"{found[name]}|{version}"
 

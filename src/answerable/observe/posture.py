@@ -8,14 +8,16 @@ Rules:
 1. One walk of the root, without following a single symbolic link, staying on the host's own file
    systems, and opening plain files only: the disk may belong to an attacker, who would otherwise
    point us at our own files or at a pipe.
-2. `setuid` and `capabilities` are looked for on every file, the rest in the places of `WATCHED`.
+2. Keys that rpm has imported (`gpg-pubkey`) are `sources`, as repositories and their keys are.
+   `setuid` and `capabilities` are looked for on every file, the rest in the places of `WATCHED`.
    A link is an entry with its target. Passwords are never read; `etc/shadow` is not watched.
 3. What cannot be read is listed in `unread`: silence proves nothing.
 4. Two postures of an unchanged disk are equal. A name with a backslash or anything unprintable is
    spelt with escapes.
 
 Sources: passwd(5), group(5), capabilities(7), systemd.unit(5), crontab(5), sudoers(5), sshd(8),
-apt-secure(8), ld.so(8). Left out: what runs now (runtime.py); what a difference means (drift.py).
+apt-secure(8), rpmkeys(8), crypto-policies(7), ld.so(8). Left out: what runs now (runtime.py); what
+a difference means (drift.py).
 """
 
 import os
@@ -26,7 +28,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from answerable.observe.inside import shown
 from answerable.observe.look import Unseen
+from answerable.observe.rpmdb import keys, present
 
 FILE = 4 << 20
 """How much of a watched file is read, bytes; a longer one is known by its beginning and size."""
@@ -51,8 +55,9 @@ WATCHED = {
         "etc/cron.weekly/", "etc/cron.monthly/", "var/spool/cron/", "var/spool/anacron/",
     ),
     "sources": (
-        "etc/apt/", "usr/share/keyrings/", "etc/yum.repos.d/", "etc/dnf/", "etc/pki/rpm-gpg/",
-        "etc/zypp/repos.d/",
+        "etc/apt/", "usr/share/keyrings/", "etc/yum.conf", "etc/yum/", "etc/yum.repos.d/",
+        "etc/dnf/", "etc/pki/rpm-gpg/", "etc/zypp/repos.d/", "etc/rpm/", "usr/lib/rpm/macros.d/",
+        "usr/lib/sysimage/rpm/pubkeys/", "var/lib/rpm/pubkeys/",
     ),
     "loader": ("etc/ld.so.preload", "etc/ld.so.conf", "etc/ld.so.conf.d/", "etc/environment"),
     "modules": (
@@ -66,9 +71,13 @@ WATCHED = {
         "etc/pki/ca-trust/",
     ),
     "ssh": ("etc/ssh/",),
-    "firewall": ("etc/nftables.conf", "etc/nftables/", "etc/iptables/", "etc/ufw/"),
+    "crypto": ("etc/crypto-policies/",),
+    "firewall": (
+        "etc/nftables.conf", "etc/nftables/", "etc/iptables/", "etc/ufw/", "etc/firewalld/",
+        "etc/sysconfig/nftables.conf", "etc/sysconfig/iptables", "etc/sysconfig/ip6tables",
+    ),
     "lsm": ("etc/selinux/config", "etc/apparmor.d/", "etc/apparmor/"),
-    "shells": ("etc/profile", "etc/profile.d/", "etc/bash.bashrc", "etc/shells"),
+    "shells": ("etc/profile", "etc/profile.d/", "etc/bash.bashrc", "etc/bashrc", "etc/shells"),
     "diversions": ("var/lib/dpkg/diversions", "var/lib/dpkg/statoverride"),
 }  # fmt: skip
 """Section -> plain files, and folders with a `/` behind."""
@@ -120,6 +129,8 @@ def posture(root: Path, devices: Collection[int] = ()) -> Posture:
                 raise Unseen(f"`{root}` has more than {PATHS} paths")
     except RecursionError as error:
         raise Unseen(f"`{root}` has folders nested deeper than can be walked") from error
+    if present(root):
+        found.sections["sources"] |= keys(root)
     if sum(map(len, found.sections.values())) > ENTRIES:
         raise Unseen(f"`{root}` has more than {ENTRIES} entries that would have to be kept")
     found.unread = sorted(found.unread)[:UNREAD]
@@ -162,14 +173,6 @@ def _take(entry: _Entry, found: Posture) -> None:
         sections["authorized_keys"] |= _keys(entry, found)
     elif (section := entry.section or _SECTION.get(path, "")) and (what := _what(entry, found)):
         sections[section][path] = what
-
-
-def shown(path: str) -> str:
-    """Spell a path so that no two look the same, or one could hide behind the other."""
-    if path.isprintable() and "\\" not in path:
-        return path
-    raw = path.encode(errors="surrogateescape").decode("latin-1")
-    return raw.encode("unicode_escape").decode()
 
 
 def _section(folder: str) -> str:

@@ -1,4 +1,4 @@
-"""What a package ships, from its own bytes: a .deb or a wheel, by readers of the observer's own.
+"""What a package ships, from its own bytes, by readers of the observer's own.
 
 A .deb (deb(5)) is an ar archive of `debian-binary`, `control.tar*` and `data.tar*`, packed by
 nothing, gzip, xz or Zstandard. Of the control part `conffiles` is read (deb-conffiles(5)), of the
@@ -7,6 +7,8 @@ that it names.
 
 A wheel (PEP 427) is a zip. Its files lie below `site-packages` as they are, except `*.data/`, whose
 scripts an installer rewrites, and `RECORD`, which it writes anew.
+
+A .rpm names the hash of each file in its header (rpmpackage.py).
 
 Whoever hands the bytes in has compared their SHA-256; still every read has a limit, and whatever
 they are, reading them ends in an answer or in `CannotRead`. Left out: owners, devices.
@@ -28,7 +30,8 @@ from typing import IO, BinaryIO, NamedTuple, Protocol
 
 from answerable.kernel.errors import Unavailable
 from answerable.observe.files import Shipped
-from answerable.observe.posture import shown
+from answerable.observe.inside import shown
+from answerable.observe.rpmpackage import MAGIC, read_rpm
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -81,7 +84,7 @@ def read(file: BinaryIO) -> Shipped:
     """Read a package, told by its first bytes.
 
     Raises:
-        CannotRead: if it is neither a .deb nor a wheel, or is damaged, or too large.
+        CannotRead: if it is no .deb, wheel or .rpm, or is damaged, or too large.
     """
     try:
         first = file.read(len(_AR))
@@ -89,9 +92,12 @@ def read(file: BinaryIO) -> Shipped:
             return _deb(file)
         if first.startswith(b"PK"):
             return _wheel(file)
+        if first.startswith(MAGIC):
+            file.seek(0)
+            return read_rpm(file)
     except _DAMAGED as error:
         raise CannotRead(f"the package cannot be read: {error!r:.200}") from error
-    raise CannotRead(f"neither a .deb nor a wheel: it begins with {first!r}")
+    raise CannotRead(f"no .deb, wheel or .rpm: it begins with {first!r}")
 
 
 def _deb(file: BinaryIO) -> Shipped:

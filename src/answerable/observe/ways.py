@@ -13,7 +13,9 @@ from answerable.observe.files import Compared, compare, debian, environment
 from answerable.observe.look import KINDS, Place, Sight, dpkg, python
 from answerable.observe.posture import Posture
 from answerable.observe.posture import posture as of_disk
+from answerable.observe.rpmdb import redhat, rpm
 
+_WAYS = {"dpkg": (dpkg, debian), "rpm": (rpm, redhat), "python": (python, environment)}
 ANSWER = 65_536
 """How much of a health answer is read, bytes."""
 
@@ -28,7 +30,7 @@ def look(place: Place, client: httpx.Client) -> Sight:
     if place.kind == "ssh":
         found, stale = ssh.versions(place.root)
     else:
-        found = (dpkg if place.kind == "dpkg" else python)(place.root)
+        found = _WAYS[place.kind][0](place.root)
         stale = runtime.stale(place.proc, place.root) if place.proc else []
     return Sight(found, probe(client, place.health) if place.health else "", stale)
 
@@ -57,7 +59,7 @@ def files(place: Place, wanted: Mapping[str, str], artefacts: Artefacts) -> Comp
     shipped = artefacts.shipped(wanted)
     if place.kind == "ssh":
         return compare(shipped, ssh.files(place.root, wanted))
-    return compare(shipped, (debian if place.kind == "dpkg" else environment)(place.root, wanted))
+    return compare(shipped, _WAYS[place.kind][1](place.root, wanted))
 
 
 def probe(client: httpx.Client, url: str) -> str:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from answerable.host.confine.sandbox import INSIDE, Sandbox
@@ -27,6 +27,7 @@ from answerable.host.driver import (
 )
 from answerable.host.files import make_private
 from answerable.host.transaction import data, derived, effects
+from answerable.host.transaction.details import details
 from answerable.host.transaction.disk import Disk
 from answerable.host.transaction.explain import Explained, Explainer, digest, sensitive
 from answerable.host.transaction.family import Database, Family
@@ -142,6 +143,11 @@ class Transaction:
             if not found.unexplained:
                 self._settle(copy, found, files, env)
                 _check(database, found)
+            looks = {change.path: change for change in made}
+            found.unexplained = [
+                replace(one, why=one.why + details(looks[one.path], ROOT))
+                for one in found.unexplained
+            ]
             told = digest(found.effects), found.sensitive, copy.asked
             yield Rehearsal(found, *told, copy, live, env)
 

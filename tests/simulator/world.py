@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 
-from answerable.host.versions import key as version_key
+from answerable.host.versions import order as version_order
 from answerable.kernel.canon import Json, decode, encode
 from answerable.kernel.checkpoint import Checkpoint
 from answerable.kernel.errors import Refused
@@ -418,7 +418,7 @@ class Simulator:
         known = Host(
             enrolled=member.enrolled,
             freshness=changes.pop("freshness", None) or self.fresh(name),
-            order=version_key,
+            order=version_order,
             installed=member.installed,
             consumed=tuple(member.consumed),
             staged=staged | member.staged,

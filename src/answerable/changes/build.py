@@ -13,7 +13,8 @@ Rules:
 2. What cannot be undone, because the old version's bytes are gone, is escalated.
 3. An advisory without an artefact to go to is escalated: there is no fix yet.
 4. What a clone of the host's kind finds unfit in a rehearsal is escalated: effects that nothing
-   explains, or of a class that the authorization does not name (rehearse.py).
+   explains, or of a class that the authorization does not name (rehearse.py). An upgrade by which
+   a package comes new is planned only if a clone has rehearsed it.
 5. Rings are filled in the order of the hosts' names, canaries first, up to the sizes allowed; the
    last size counts for all further rings. Hosts beyond the authorised number are escalated.
 
@@ -40,6 +41,7 @@ from answerable.changes.rehearse import (
 from answerable.exposure.match import Exposure, Known, Place
 from answerable.exposure.rank import Ranked
 from answerable.feeds.facts import FACT, URGENCIES
+from answerable.host.versions import ABSENT
 from answerable.inventory.installed import Installed, Inventory
 from answerable.kernel import canon
 from answerable.kernel.canon import Json
@@ -296,6 +298,8 @@ class _Work:
                 elif isinstance(outcome, Rehearsed):
                     seen = {"effects": outcome.effects, "classes": list(outcome.classes)}
                     kept.append(replace(group, seen=seen))
+                elif new := [p["name"] for p in group.packages if p["from"] == ABSENT]:
+                    self.escalate(host, f"`{new[0]}` would come new, and no clone has rehearsed it")
                 else:
                     kept.append(group)
             self.parts[host] = replace(self.parts[host], groups=kept)
@@ -330,7 +334,7 @@ class _Work:
         before = dict(closure.now)
         moves = closure.upgrade(exposure.installed)
         for move in moves if isinstance(moves, list) else ():
-            if self.known.same(move.installed) is None:
+            if move.installed.version != ABSENT and self.known.same(move.installed) is None:
                 closure.now = before
                 gone = f"`{move.installed.package}` `{move.installed.version}`"
                 return Blocked(name, f"{gone} is kept nowhere, so it could not be undone")
@@ -340,7 +344,9 @@ class _Work:
         self, move: Move, by_package: Mapping[Place, list[Ranked]], covered: frozenset[str]
     ) -> Json:
         rows = by_package.get(_place(move.installed), [])
-        back = self.known.same(move.installed)
+        # What comes new goes again: its undo names the very bytes that came.
+        new = move.installed.version == ABSENT
+        back = move.to if new else self.known.same(move.installed)
         assert back is not None, "checked before"
         cited = _cited(rows, covered)
         return {

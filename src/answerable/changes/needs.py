@@ -7,18 +7,23 @@ refused if it would touch anything else):
    one version (`libssl-dev` needs `libssl3 (= 3.0.22-1~deb12u2)`).
 2. A need of a new version that no installed package meets brings the package that would meet it, in
    its newest version, and that one's needs and siblings in turn.
-3. A need that nothing meets blocks: a package that is not on the host is never brought in silently.
+3. A need that nothing on the host can meet brings a package that is not there (`ABSENT`): of the
+   alternatives the first whose released artefact meets it, and its needs in turn.
+4. A need that nothing released meets blocks.
 
 A need is one alternative list of a Depends field (Debian Policy 7.1), such as
-`libc6 (>= 2.34) | musl`. Left out: Breaks and Conflicts, versioned Provides, needs of wheels.
+`libc6 (>= 2.34) | musl`. Left out: Breaks and Conflicts, versioned Provides, names that only a
+package which is not there would provide, needs of wheels.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from answerable.exposure.match import Known, order_of
 from answerable.feeds.facts import Artefact
+from answerable.host.versions import ABSENT
 from answerable.inventory.installed import Installed
 from answerable.kernel.errors import Refused
 
@@ -32,9 +37,10 @@ MOVES = 200
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One package that goes to another version.
+    """One package that goes to another version, or comes new.
 
     Args:
+        installed: as it is; one that comes new is of version `ABSENT`.
         cause: the package of the same upgrade that needs this one; empty for the one that began.
     """
 
@@ -67,6 +73,8 @@ class Closure:
         self.siblings: dict[tuple[str, str], list[Installed]] = {}
         for package in self.packages.values():
             self.siblings.setdefault((package.ecosystem, package.source), []).append(package)
+        archs = Counter(p.arch for p in self.packages.values() if p.arch != "all")
+        self.arch = archs.most_common(1)[0][0] if archs else "all"
         self.provided = {
             (p.ecosystem, name) for p in self.packages.values() for name in p.provides
         }  # fmt: skip
@@ -84,7 +92,7 @@ class Closure:
             package, cause = waiting.pop(0)
             to = self.known.newest(package)
             place = (package.ecosystem, package.package)
-            if package.package in moves or to is None or after[place] == to.version:
+            if package.package in moves or to is None or after.get(place) == to.version:
                 continue
             if len(moves) >= MOVES or package.state != "installed":
                 reason = "is " + package.state if len(moves) < MOVES else "is one of too many"
@@ -92,7 +100,8 @@ class Closure:
             moves[package.package] = Move(package, to, cause)
             after[place] = to.version
             root = cause or package.package
-            waiting += [(s, root) for s in self.siblings[package.ecosystem, package.source]]
+            siblings = self.siblings.get((package.ecosystem, package.source), [])
+            waiting += [(sibling, root) for sibling in siblings]
             missing = self._unmet(package, to, after)
             if isinstance(missing, Blocked):
                 return missing
@@ -110,6 +119,8 @@ class Closure:
             if any(a and self._met(to.ecosystem, a, after) for a in alternatives):
                 continue
             bringer = self._bringer(to.ecosystem, alternatives)
+            if bringer is None and _names(need) not in before:
+                bringer = self._new(to, alternatives)
             if bringer:
                 found.append(bringer)
             elif _names(need) not in before:
@@ -132,6 +143,18 @@ class Closure:
             newest = self.known.newest(package) if package else None
             if need and package and newest and _holds(ecosystem, newest.version, need):
                 return package
+        return None
+
+    def _new(self, by: Artefact, alternatives: Iterable[re.Match[str] | None]) -> Installed | None:
+        """Give what would come new to meet a need, as it is: not there."""
+        for need in alternatives:
+            if need is None or (by.ecosystem, need[1]) in self.packages:
+                continue
+            arch = by.arch if by.arch != "all" else self.arch
+            bare = Installed(by.ecosystem, need[1], ABSENT, arch, "")
+            newest = self.known.newest(bare)
+            if newest and _holds(by.ecosystem, newest.version, need):
+                return replace(bare, source=newest.source)
         return None
 
 

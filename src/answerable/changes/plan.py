@@ -20,6 +20,7 @@ from hashlib import sha256
 
 from answerable.exposure.match import Snapshot
 from answerable.feeds.facts import Advisory, Artefact
+from answerable.host.versions import ABSENT
 from answerable.kernel import canon
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused, Unavailable
@@ -255,7 +256,8 @@ def _cited(plan: Plan, order: Json, snapshots: Sequence[Snapshot]) -> list[str]:
     for change in order["changes"] + order["undo"]:
         for package in change.get("packages", ()):
             names.update(dict.fromkeys(package.get("advisories", ())))
-            place = (change["ecosystem"], package["name"], package["to"], package["sha256"])
+            version = package["from" if package["to"] == ABSENT else "to"]
+            place = (change["ecosystem"], package["name"], version, package["sha256"])
             if place not in artefacts:
                 raise NoPlan(f"no snapshot holds `{place[1]}` `{place[2]}`; make the plan again")
             names[artefacts[place]] = None

@@ -25,6 +25,7 @@ from answerable.exposure.applies import Spans
 from answerable.exposure.keys import Name, key, read, span
 from answerable.feeds.candidate import Candidate
 from answerable.feeds.facts import Advisory, Artefact, leaf
+from answerable.host.versions import ABSENT
 from answerable.inventory.fleet import Fleet, Host
 from answerable.inventory.installed import Installed, Inventory
 from answerable.kernel.errors import Refused
@@ -141,9 +142,13 @@ class Known:
             return []
 
     def newest(self, installed: Installed) -> Artefact | None:
-        """Give the newest artefact that fits where a package is installed, if it is newer."""
+        """Give the newest artefact that fits where a package is installed, if it is newer.
+
+        Any is, than a package that is not there (`ABSENT`).
+        """
         found = self._fitting(installed)
-        have = order_of(installed.ecosystem, installed.version)
+        absent = installed.version == ABSENT
+        have = b"" if absent else order_of(installed.ecosystem, installed.version)
         newer = found and order_of(found[0].ecosystem, found[0].version) > have
         return found[0] if newer else None
 

@@ -314,7 +314,7 @@ class Agent:
         return self._end(step, Ended("succeeded", "already", "nothing to undo", have))
 
     def _refused(self, step: _Step, staged: Staged) -> Refused | None:
-        installed, change = self._actions.installed(), step.change["id"]
+        installed, change = self._actions.installed(step.change), step.change["id"]
         here, seen = {p.name: p.sha256 for p in staged.packages}, staged.foreseen
         rehearsed = {change: (seen.effects, seen.classes)} if seen else {}
         verdict = self._judge.verdict(

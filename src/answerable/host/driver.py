@@ -7,7 +7,8 @@ Rules:
 * no shell, no inherited environment, no input; every call has a timeout, every read a limit;
 * what was begun is written down and synced first, so that `recover` knows it after a kill; the
   same action may be run again at any time and ends in the same state;
-* artefacts are kept, so that an undo needs no server.
+* artefacts are kept, so that an undo needs no server;
+* a package comes new only in an effect-verified transaction, and goes only by the undo of it.
 
 Adapters: `apt.py`, `venv.py`. Left out: removing old artefacts.
 """
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, Protocol
 
+from answerable.host.versions import ABSENT
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Unavailable
 
@@ -72,12 +74,21 @@ class TransactionDiffers(DriverFailed):
 
 @dataclass(frozen=True)
 class Package:
-    """One package of a transaction: its name, the versions around it, the hash of its artefact."""
+    """One package of a transaction: its name, the versions around it, the hash of its artefact.
+
+    A package that comes new was `ABSENT` (versions.py), and its undo brings it there again; the
+    hash is then of the artefact that goes.
+    """
 
     name: str
     before: str
     after: str
     sha256: str
+
+    @property
+    def made(self) -> str:
+        """The version that the artefact is of."""
+        return self.before if self.after == ABSENT else self.after
 
 
 class Present(NamedTuple):

@@ -19,7 +19,7 @@ from answerable.host.log.fresh import Guards
 from answerable.host.log.state import LogState
 from answerable.host.network.client import HttpUnavailable
 from answerable.host.records.journal import Journal
-from answerable.host.versions import key as version_key
+from answerable.host.versions import order as version_order
 from answerable.kernel.charter import Charter
 from answerable.kernel.errors import Refused
 from answerable.kernel.fresh import Freshness, Head, read_head
@@ -144,7 +144,7 @@ class Judge:
             rehearsed: change -> its effects and classes, as found here without doing it.
         """
         host = Host(
-            self._me.enrolled, self._fresh, version_key, installed, tuple(self._journal.consumed),
+            self._me.enrolled, self._fresh, version_order, installed, tuple(self._journal.consumed),
             staged, self._journal.failed, resumed, self._me.zones, rehearsed or {},
         )  # fmt: skip
         return verify(bundle, change, self._kept.state, host, self._clock())

@@ -24,6 +24,9 @@ from functools import lru_cache
 
 from answerable.kernel.errors import demand
 
+ABSENT = "(none)"
+"""In an order's place of a version: the package is not there (apt and rpm spell it so). No scheme
+has such a version, so no artefact, advisory or inventory can say it."""
 LENGTH = 255
 """Longest version that is read, characters."""
 PARTS = 8_192
@@ -139,6 +142,11 @@ def key(ecosystem: str, version: str) -> bytes:
     """
     form, found = read(ecosystem, version)
     return form(found)
+
+
+def order(ecosystem: str, version: str) -> bytes:
+    """Give `key`, or, of what is not there, what sorts below every version. Raises as `key`."""
+    return b"" if version == ABSENT else key(ecosystem, version)
 
 
 def read(ecosystem: str, version: str) -> Read:

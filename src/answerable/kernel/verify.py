@@ -69,7 +69,8 @@ class Host(NamedTuple):
     """What a host knows of itself.
 
     `order`: sort key of (ecosystem, version), as its package driver compares, `Refused` for none.
-    `installed`: `<ecosystem>/<package>` to version. `consumed`: every action begun, in turn (see
+    `installed`: `<ecosystem>/<package>` to version; `(none)`, which `order` puts below every
+    version, of what an order names and is not there. `consumed`: every action begun, in turn (see
     `consumption`). `staged`: package to SHA-256 of the bytes about to be used. `failed`: the
     actions that it reported as failed. `resumed`: the last of `consumed`, if the host has looked
     and found that it was never acted on, as after a kill. `zones`: added by the host itself.
@@ -179,8 +180,8 @@ class _Case:
             proven[leaf.hex()] = fact
         return proven
 
-    def released(self, ecosystem: str, package: Json) -> None:
-        want = (ecosystem, package["name"], package["to"], package["sha256"])
+    def released(self, ecosystem: str, package: Json, end: str = "to") -> None:
+        want = (ecosystem, package["name"], package[end], package["sha256"])
         known = want in {tuple(map(fact.get, _RELEASED)) for fact in self.facts.values()}
         demand(known, "fact_not_proven", f"no released artefact of `{package['name']}`")
         gone = self.state.withdrawn.keys() & {package["sha256"], *self.facts}
@@ -364,7 +365,8 @@ def _12_undo(c: _Case) -> None:
     undone = consumption(c.leaf, c.bundle.hash, c.change.get("undoes", ""))
     for package in c.change.get("packages", ()):
         demand(undone in c.host.consumed, "undo_not_granted", "it reverses nothing done here")
-        c.released(c.change["ecosystem"], package)
+        # What came new goes again: its undo names the bytes that go, released as they came.
+        c.released(c.change["ecosystem"], package, ("to", "from")[package["to"] == "(none)"])
     cited = {advisory for _, package in c.upgrades for advisory in package["advisories"]}
     demand(cited <= c.facts.keys(), "fact_not_proven", "an undo shows what it would reopen")
     plain = causes != {"unreachable"} and not any(f.get("exploited") for f in c.facts.values())

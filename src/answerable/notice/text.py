@@ -21,12 +21,15 @@ SHOWN = 6
 """Most lines of a list that are shown; how many are left is said."""
 LISTS = 2
 """Most lists of effects that are shown by their hashes."""
+ABSENT = "(none)"
+"""Stands in an order for the version of a package that is not there (docs/spec/order.md)."""
 _CVE = re.compile(r"[A-Z][A-Z0-9]{1,15}-[A-Za-z0-9-]{1,40}")
 CLASSES = {
     "account": "users, groups, passwords", "boot": "kernel, boot loader, initial disk",
     "bus": "services of D-Bus", "ca": "certificate authorities that are trusted",
     "capability": "programs with rights of root's", "cron": "jobs by the clock",
-    "firewall": "packet filter", "kernel-setting": "settings of the kernel",
+    "firewall": "packet filter", "install": "packages that were not there before",
+    "kernel-setting": "settings of the kernel",
     "live": "data of services, which a package's script writes on the host itself",
     "loader": "what every program loads", "module": "kernel modules",
     "package-source": "where packages come from, and their keys", "pam": "how people log in",
@@ -65,6 +68,7 @@ def render(
         _line(f'The planner calls it: "{plan.body["title"]}"'),
         "",
         *_what(plan),
+        *_new(plan),
         *_reboots(plan, terms),
         *_effects(plan),
         *_where(notice, plan),
@@ -112,7 +116,8 @@ def _what(plan: Checked) -> list[str]:
         for order in ring:
             for change in order["changes"]:
                 for package in change.get("packages", ()):
-                    steps[0, f"{package['name']} {package['from']} to {package['to']}"] += 1
+                    if package["from"] != ABSENT:
+                        steps[0, f"{package['name']} {package['from']} to {package['to']}"] += 1
                 if change["type"] in _STEPS:
                     subject = change.get("unit") or change.get("check")
                     steps[1, f"{_STEPS[change['type']]} {subject}"] += 1
@@ -122,6 +127,18 @@ def _what(plan: Checked) -> list[str]:
     undo = sum(1 for ring in plan.orders for order in ring if order["undo"])
     back = f"highest risk: {worst}; an undo is planned on {_count(undo, 'host')}"
     return [*_list("What", lines), f"{'':8}{back}"]
+
+
+def _new(plan: Checked) -> list[str]:
+    """Name what no host had before: it comes because something that is upgraded needs it."""
+    news: Counter[str] = Counter()
+    for _, package in moves(plan.orders, "changes"):
+        if package["from"] == ABSENT:
+            news[f"{package['name']} {package['to']}, needed by {package['for']}"] += 1
+    lines = [f"{what} ({_count(n, 'host')})" for what, n in sorted(news.items())]
+    return _list(
+        "New", [f"newly installed: {_count(len(lines), 'package')}", *lines] if lines else []
+    )
 
 
 def _reboots(plan: Checked, terms: Json) -> list[str]:

@@ -23,6 +23,7 @@ from typing import Literal, NamedTuple
 from answerable.kernel.canon import Json
 from answerable.observe.files import SHOWN, Compared
 from answerable.observe.look import Sight
+from answerable.observe.reconcile import ABSENT
 
 DETAIL = 1_000
 """Most letters of what is wrong."""
@@ -91,8 +92,9 @@ def _is(said: Mapping[str, Said], change: Json, result: str) -> bool:
 
 def _due(claim: Claim, change: Json, said: Mapping[str, Said], changes: list[Json]) -> Due:
     moved = {p["name"]: p for c in changes for p in c.get("packages", ())}
-    versions = {name: p["to"] for name, p in moved.items()}
-    artefacts = {} if claim == "failed" else {name: p["sha256"] for name, p in moved.items()}
+    versions = {name: p["to"].replace(ABSENT, "") for name, p in moved.items()}
+    there = moved if claim != "failed" else {}
+    artefacts = {name: p["sha256"] for name, p in there.items() if versions[name]}
     return Due(claim, change["id"], said[change["id"]].leaf, versions, artefacts)
 
 
@@ -105,13 +107,15 @@ def judge(due: Due, sight: Sight, files: Compared | None = None) -> Verdict:
     other = {
         name: sight.installed.get(name, "")
         for name, version in due.expected.items()
-        if sight.installed.get(name) != version
+        if sight.installed.get(name, "") != version
     }
     # Before the last change is said a service may still be down: it has not been restarted.
     trouble = "" if due.claim == "partly" else sight.trouble
     differ = files.differ if files else ()
     cause = "health" if trouble else "version" if other else "files" if differ else ""
-    wrong = [f"`{n}` is `{v or 'absent'}`, not `{due.expected[n]}`" for n, v in other.items()]
+    wrong = [
+        f"`{n}` is `{v or 'absent'}`, not `{due.expected[n] or 'absent'}`" for n, v in other.items()
+    ]
     detail = "; ".join([*([trouble] if trouble else []), *wrong, *named(differ)])
     well = not cause
     agrees = well == (due.claim != "failed")

@@ -52,6 +52,8 @@ WORD = 255
 """Longest name or version that is kept as it is, characters."""
 ANY = "*"
 """Stands for whatever was there before."""
+ABSENT = "(none)"
+"""Stands in an order for the version of a package that is not there (docs/spec/order.md)."""
 _SHAPE = {"artefacts": "any", "installed": "any", "looked": "int", "open": "any", "told": ["text"]}
 _IMAGE = re.compile(r"(\S{1,255})[ \t]+sha256:([0-9a-f]{64})")
 
@@ -129,7 +131,8 @@ class Books:
                 account.open.pop(name, None)
                 account.installed[name] = after
                 account.artefacts.pop(name, None)
-                account.artefacts[name] = last.sha256
+                if after:
+                    account.artefacts[name] = last.sha256
             else:
                 since, looks = (seen[1], seen[2]) if seen[0] == after else (now, 0)
                 account.open[name] = [after, since, looks + 1]
@@ -197,10 +200,11 @@ def moved(
         for change in [*order["changes"], *order["undo"]] if results else ():
             told = results.get(change["id"], "refused") != "refused"
             for p in change.get("packages", ()):
+                before, after = (p[end].replace(ABSENT, "") for end in ("from", "to"))
                 if told:
-                    moves.append(Move(p["name"], p["from"], p["to"], p["sha256"]))
+                    moves.append(Move(p["name"], before, after, p["sha256"]))
                 else:
-                    under_way.append((p["name"], p["to"]))
+                    under_way.append((p["name"], after))
     return moves, under_way
 
 

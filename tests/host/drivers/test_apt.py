@@ -3,12 +3,14 @@
 Nothing is installed here: `tests/live/test_fleet.py` does that on hosts of its own.
 """
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from answerable.host.driver import ArtefactDiffers, Package, Staged, TransactionDiffers
-from answerable.host.drivers.apt import WHOLE, AptDriver, parse_database, unnamed
+from answerable.host.drivers.apt import WHOLE, AptDriver, parse_database, unnamed, unneeded
+from answerable.host.versions import ABSENT
 from tests.host.debs import build
 
 pytestmark = pytest.mark.needs("apt")
@@ -144,3 +146,50 @@ def test_bytes_that_are_no_package_are_refused(driver: AptDriver, tmp_path: Path
 def test_nothing_to_recover(driver: AptDriver) -> None:
     """An agent that starts on a host where nothing was begun touches nothing."""
     assert driver.recover() == ()
+
+
+@pytest.mark.parametrize(
+    ("needs", "wrong"),
+    [
+        ({"meta": "image-2 (= 2), ", "image-2": "modules-2"}, []),
+        ({"meta": "image-2:any [amd64] | other", "image-2": "", "modules-2": ""}, ["modules-2"]),
+        ({"meta": "present | image-2", "image-2": "modules-2"}, ["image-2", "modules-2"]),
+        ({"meta": "", "image-2": "modules-2", "modules-2": "image-2"}, ["image-2", "modules-2"]),
+    ],
+)
+def test_only_what_is_needed_comes_new(needs: dict[str, str], wrong: list[str]) -> None:
+    """A chain from what is upgraded; not by itself, not in a circle, not where another would do."""
+    fields = {"modules-2": "", **needs}
+    assert unneeded(fields, {"meta"}, {"meta", "present"}) == wrong
+
+
+def test_smuggled_package_is_refused(tmp_path: Path) -> None:
+    """Named, released and noticed as a new dependency, and no package needs it."""
+    driver = AptDriver(tmp_path, "debian:12", transaction={"allow": ["install"]})
+    have = driver.installed()["dpkg"]
+    moved = build(tmp_path, "dpkg", f"{have}+1", "Depends: answerable-lib", before=have)
+    lib, evil = (build(tmp_path, f"answerable-{n}", "1", before=ABSENT) for n in ("lib", "evil"))
+    with pytest.raises(TransactionDiffers, match="nothing that is upgraded needs") as caught:
+        driver.preview(_stage(driver, moved, lib, evil))
+    assert caught.value.also == ("answerable-evil",)
+
+
+def test_package_comes_and_goes_in_transactions_only(driver: AptDriver, tmp_path: Path) -> None:
+    """A host whose scripts run unseen takes nothing new; what no journal brought is not removed."""
+    new, file = build(tmp_path, "answerable-trial", "1", before=ABSENT)
+    with pytest.raises(TransactionDiffers, match="a person must do it"):
+        driver.preview(_stage(driver, (new, file)))
+    apart = AptDriver(tmp_path / "apart", "debian:12", transaction={"allow": ["install"]})
+    have = driver.installed()["dpkg"]
+    there = build(tmp_path / "old", "dpkg", have)[1]
+    back = Package("dpkg", have, ABSENT, hashlib.sha256(there.read_bytes()).hexdigest())
+    for each in (driver, apart):
+        with pytest.raises(TransactionDiffers, match="a person must do it"):
+            each.undo(_stage(each, (back, there)))
+
+
+def test_package_that_is_there_does_not_come_new(driver: AptDriver, tmp_path: Path) -> None:
+    """The host is otherwise than people were told."""
+    staged = _stage(driver, build(tmp_path, "dpkg", "999", before=ABSENT))
+    with pytest.raises(TransactionDiffers, match=r"not at `\(none\)`"):
+        driver.preview(staged)

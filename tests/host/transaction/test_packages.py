@@ -1,8 +1,10 @@
 """The setting of a host is exact, and what an order names is what is committed, or nothing is."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +17,7 @@ from answerable.host.transaction.debian.dpkg import Dpkg
 from answerable.host.transaction.explain import Explained
 from answerable.host.transaction.packages import Packages
 from answerable.host.transaction.rehearsal import Rehearsal
+from answerable.host.versions import ABSENT
 
 
 def driver(folder: Path, transaction: object) -> object:
@@ -44,6 +47,7 @@ class Told:
     def __init__(self, effects: str, sensitive: Mapping[str, Sequence[str]]) -> None:
         self.seen = Rehearsal(Explained(), effects, sensitive, (), cast("Any", None))
         self.done: list[str] = []
+        self.came = ["/usr/bin/new"]
         self.copies = 0
 
     @contextmanager
@@ -61,6 +65,14 @@ class Told:
     def note(self, _: str) -> dict[str, Any]:
         """Give what was told."""
         return {"digest": self.seen.digest, "sensitive": list(self.seen.sensitive)}
+
+    def drift(self, _: str) -> list[str]:
+        """Nothing changed since."""
+        return []
+
+    def made(self, _: str) -> list[str]:
+        """Give what came with it."""
+        return self.came
 
     def undo(self, number: str) -> dict[str, Any]:
         """Count it."""
@@ -130,3 +142,35 @@ def test_a_rehearsal_that_is_refused_is_not_kept(tmp_path: Path) -> None:
     assert told.copies == 1
     host.upgrade(naming(HASH), (), {})
     assert (told.copies, told.done) == (0, ["commit"])
+
+
+def test_a_package_that_comes_new_is_of_a_class_of_its_own(tmp_path: Path) -> None:
+    """Whatever it ships: no order hides it, and no host takes it that was not told of it."""
+    new = Staged((*ONE.packages, Package("b", ABSENT, "1", HASH)), ())
+    told = Told(HASH, {"unit": ("/u",)})
+    with pytest.raises(TransactionDiffers, match="`install` are not allowed"):
+        packages(tmp_path, told, "unit").upgrade(new, (), {})
+    with pytest.raises(TransactionDiffers, match="`install` are not allowed"):
+        packages(tmp_path, told).upgrade(replace(new, named=naming(HASH, "unit").named), (), {})
+    assert told.done == []
+    named = replace(new, named=naming(HASH, "install", "unit").named)
+    assert packages(tmp_path, told).preview(named, (), {}).sensitive["install"] == ["b"]
+    packages(tmp_path, told).upgrade(named, (), {})
+    assert told.done == ["commit"]
+
+
+def test_no_undo_takes_away_the_kernel_that_runs(tmp_path: Path) -> None:
+    """Its image, its initial disk or one of its modules: people boot another one first."""
+    release, told = os.uname().release, Told(HASH, {})
+    for path in (
+        f"/boot/vmlinuz-{release}", f"/boot/initrd.img-{release}", f"/lib/modules/{release}",
+        f"/usr/lib/modules/{release}/kernel/fs/x.ko",
+    ):  # fmt: skip
+        told.came = ["/usr/bin/new", path]
+        for do in ("preview_undo", "undo"):
+            with pytest.raises(TransactionDiffers, match="boot the one before") as caught:
+                getattr(packages(tmp_path, told), do)("000001")
+            assert caught.value.also == (path,)
+    assert told.done == []
+    told.came = [f"/boot/vmlinuz-{release}.1", f"/lib/modules/{release}1/x", "/lib/modules"]
+    assert "undone" in packages(tmp_path, told).undo("000001")

@@ -8,7 +8,9 @@ signature covers every fact, and everybody who asks the same archive gets the sa
 Facts: an artefact for each version of each package asked for, in any suite (the older ones are what
 an undo goes back to); an advisory for each changelog entry that states a fix, for each package
 asked for of that source. A package whose version is not its source's gets one advisory, fixed in
-its own newest version. A source without a readable changelog is a gap, and said so.
+its own newest version. A source without a readable changelog is a gap, and said so. What only the
+newest version of such a package needs, and nobody asked for, has its artefacts too, with what that
+needs in turn: an upgrade may bring it new (a kernel's image, a library under another name).
 
 Left out: Sources, Contents, the security tracker (a moving, unsigned source of its own).
 """
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from answerable.feeds.documents.blobs import Blobs
+from answerable.feeds.documents.dates import require_fresh
 from answerable.feeds.facts import CVES, URGENCIES, Advisory, Artefact, Fact
 from answerable.feeds.source import (
     ARTEFACT,
@@ -40,6 +43,8 @@ from answerable.feeds.sources.packages import read as read_index
 
 TRIES = 3
 """Most packages of one source that are opened to find its changelog."""
+COMING, DEEP = 500, 8
+"""Most packages that come new with upgrades, and how far from one that was asked for."""
 _REBUILD = re.compile(r"\+b\d{1,3}")
 
 
@@ -54,7 +59,6 @@ class Suite:
         arch: such as `amd64`.
         max_age: how old its InRelease may be, seconds.
         base: whether this is the release itself, which the others update.
-        floor: the newest date seen on it before, POSIX seconds.
     """
 
     name: str
@@ -63,7 +67,6 @@ class Suite:
     arch: str
     max_age: int
     base: bool = False
-    floor: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Index:
     binaries: tuple[Binary, ...]
     origins: tuple[Origin, ...]
     codename: str
+    coming: frozenset[str] = frozenset()
+    """Packages that nobody asked for, and newest versions of others need."""
 
     def versions(self, package: str) -> list[Binary]:
         """Give every version of a package, newest first."""
@@ -105,10 +110,11 @@ class Debian:
         """
         assert len(packages) <= ASKED, "too many packages are asked for"
         index, asked = self.index(packages, now), frozenset(packages)
-        wanted = [binary for binary in index.binaries if binary.package in asked]
+        named = asked | index.coming
+        wanted = [binary for binary in index.binaries if binary.package in named]
         facts: list[Fact] = [*self._artefacts(wanted)]
         gaps = []
-        for source in sorted({binary.source for binary in wanted}):
+        for source in sorted({binary.source for binary in wanted if binary.package in asked}):
             found = self._advisories(source, index, asked)
             if isinstance(found, Gap):
                 gaps.append(found)
@@ -157,22 +163,29 @@ class Debian:
         )
 
     def index(self, packages: Sequence[str], now: int) -> Index:
-        """Fetch and check every suite's index, for these packages and their sources' others.
+        """Fetch and check every suite's index, for these packages and others of theirs.
 
         Raises:
             Unusable: naming the suite.
         """
-        binaries, origins, codename = [], [], ""
+        texts, origins, codename = [], [], ""
         for suite in self.suites:
             release = self._release(suite, now)
             label = f"{self.ecosystem}/{suite.name}"
             until = release.valid_until
             origins.append(Origin(label, release.sha256, release.published, until))
             codename = release.codename if suite.base else codename
-            text = self._packages(suite, release)
-            binaries += read_index(text, packages, label, base=suite.base)
+            texts.append((self._packages(suite, release), label, suite.base))
         assert codename, "one suite is the base"
-        return Index(_consistent(binaries), tuple(origins), codename)
+        asked, coming = frozenset(packages), frozenset[str]()
+        for _ in range(DEEP):
+            read = (read_index(t, asked | coming, of, base=base) for t, of, base in texts)
+            binaries = _consistent(one for each in read for one in each)
+            found = _coming(binaries, asked, coming)
+            if found == coming:
+                break
+            coming = found
+        return Index(binaries, tuple(origins), codename, coming)
 
     def _release(self, suite: Suite, now: int) -> inrelease.Release:
         source = f"{suite.fetch.place}/dists/{suite.name}/InRelease"
@@ -180,7 +193,10 @@ class Debian:
         release = inrelease.open_release(data, self.keyring, source)
         if suite.name not in release.names:
             raise Unusable(State.FORGED, source, f"signed for `{release.codename}`, another suite")
-        inrelease.require_fresh(release, source, suite.max_age, now, suite.floor)
+        label, published = f"{self.ecosystem}/{suite.name}", release.published
+        floor = self.blobs.newest(label)
+        require_fresh(published, release.valid_until, source, suite.max_age, now, floor)
+        self.blobs.saw(label, published)
         return release
 
     def _packages(self, suite: Suite, release: inrelease.Release) -> bytes:
@@ -282,6 +298,28 @@ def _changelog_of(file: Path) -> bytes | None:
         if failure.state is State.UNREACHABLE:
             raise
         raise _Unreadable(str(failure)) from failure
+
+
+def _coming(
+    binaries: Iterable[Binary], asked: frozenset[str], coming: frozenset[str]
+) -> frozenset[str]:
+    """Name what newest versions need and nobody asked for: of each need its first alternative."""
+    found = set(coming)
+    versions: dict[str, list[Binary]] = {}
+    for binary in binaries:
+        if binary.package in asked | coming:
+            versions.setdefault(binary.package, []).append(binary)
+    for package, rows in versions.items():
+        *older, newest = sorted(rows, key=lambda row: order_of(row.version))
+        if older or package in coming:
+            before = {name for row in older for need in row.needs for name in _names(need)}
+            needs = (_names(need) for need in newest.needs)
+            found.update(n[0] for n in needs if not before & {*n} and not asked & {*n})
+    return frozenset(sorted(found)[:COMING])
+
+
+def _names(need: str) -> list[str]:
+    return [re.split(r"[ (:\[]", part.strip(), maxsplit=1)[0] for part in need.split("|")]
 
 
 def _consistent(binaries: Iterable[Binary]) -> tuple[Binary, ...]:

@@ -41,6 +41,7 @@ from answerable.host.network.client import Client
 from answerable.host.records.report import Ended
 from answerable.host.services.service import Check, Services, health, try_once
 from answerable.host.snapshot.port import Snapshots
+from answerable.host.versions import ABSENT
 from answerable.kernel.canon import Json, encode
 
 DOWNLOAD_SECONDS = 1800
@@ -114,12 +115,14 @@ class Actions:
     ) -> None:
         self._tools, self._fetch, self._notes, self._sleep = tools, fetch, notes, sleep
 
-    def installed(self) -> dict[str, str]:
-        """Give `<ecosystem>/<package>` -> version."""
-        driver = self._tools.driver
+    def installed(self, change: Json = None) -> dict[str, str]:
+        """Give `<ecosystem>/<package>` -> version, `ABSENT` of what a change names beside them."""
+        driver, have = self._tools.driver, dict[str, str]()
         if driver is None:
             return {}
-        return {f"{driver.ecosystem}/{n}": v for n, v in driver.installed().items()}
+        for package in packages_of(change or {}):
+            have[f"{change['ecosystem']}/{package.name}"] = ABSENT
+        return have | {f"{driver.ecosystem}/{n}": v for n, v in driver.installed().items()}
 
     def recover(self) -> None:
         """Let the package tool finish what a kill has torn."""
@@ -208,10 +211,10 @@ class Actions:
 
     def found(self, change: Json) -> Found:
         """Tell what is there of a change that moves packages; other changes leave no trace."""
-        have = self._versions(change)
-        if have and all(have.get(p.name) == p.after for p in packages_of(change)):
+        have, packages = self._versions(change), packages_of(change)
+        if packages and all(have.get(p.name, ABSENT) == p.after for p in packages):
             return "done"
-        untouched = all(have.get(p.name) == p.before for p in packages_of(change))
+        untouched = all(have.get(p.name, ABSENT) == p.before for p in packages)
         return "untouched" if untouched else "between"
 
     def _move(self, change: Json, staged: Staged) -> Ended:
@@ -228,7 +231,8 @@ class Actions:
         have = self._versions(change)
         if trouble:
             return Ended("failed", reason, trouble, have)
-        left = sorted(p.name for p in packages_of(change) if have.get(p.name) != p.after)
+        here = packages_of(change)
+        left = sorted(p.name for p in here if have.get(p.name, ABSENT) != p.after)
         if left:
             return Ended("failed", "tool", f"{', '.join(left)} not at the named version", have)
         needed = self._tools.machine.needed() if self._tools.machine else []

@@ -6,7 +6,9 @@ Rules, besides those of `driver.py`:
 * the files' own control fields must name the package and version of the order;
 * configuration files of the host stay as they are; nothing restarts because needrestart thinks so
   (a restart is a change of its own); marks of automatic installation are kept;
-* downgrades are allowed in an undo only.
+* downgrades are allowed in an undo only;
+* a package comes new only where the .deb of a named package that is here needs it, or one that so
+  comes, and nothing installed would do; only in a transaction, whose undo takes it away again.
 
 With the setting `transaction` apt runs in a throw-away copy of the host only, and what it did there
 is explained and committed (transaction/packages.py). The host's own apt.conf stays in force: it
@@ -17,7 +19,7 @@ deb-control(5). Left out: marks of automatic installation in a transaction, whic
 import fcntl
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,7 @@ from answerable.host.driver import (
     run,
     wait_until_free,
 )
+from answerable.host.versions import ABSENT
 
 if TYPE_CHECKING:
     from answerable.host.transaction.packages import Packages
@@ -155,6 +158,7 @@ class AptDriver:
             return None
         if self._apart and undo and (number := self._apart.number(staged)):
             return self._apart.preview_undo(number)
+        self._may_come(staged, undo=undo)
         done = self._apt(["--simulate", *self._flags(undo=undo)], staged)
         if done.code:
             raise TransactionDiffers(
@@ -258,12 +262,15 @@ class AptDriver:
 
     def _pending(self, staged: Staged) -> list[Package]:
         database = self._database()
-        pending = [p for p in staged.packages if database.get(p.name) != (WHOLE, p.after)]
+        nothing = (WHOLE, ABSENT)
+        pending = [p for p in staged.packages if database.get(p.name, nothing) != (WHOLE, p.after)]
         for package in pending:
-            flags, version = database.get(package.name, (WHOLE, ""))
-            if flags == WHOLE and version != package.before:
+            flags, version = database.get(package.name, nothing)
+            # Half of a package is neither there nor absent.
+            whole = flags == WHOLE or package.before == ABSENT
+            if whole and version != (package.before or ABSENT):
                 raise TransactionDiffers(
-                    f"`{package.name}` is at `{version or 'nothing'}`, "
+                    f"`{package.name}` is at `{version.replace(ABSENT, 'nothing')}`, "
                     f"not at `{package.before}`; plan the change anew"
                 )
         return pending
@@ -280,17 +287,42 @@ class AptDriver:
             self._native = said.strip().rpartition("\n")[2]  # behind what it warns of
         return self._native
 
+    def _may_come(self, staged: Staged, *, undo: bool) -> None:
+        """Refuse what comes new, or goes, in any other way than a transaction with its undo."""
+        odd = [p.name for p in staged.packages if ABSENT in (p.before, p.after)]
+        if not odd:
+            return
+        if undo or not self._apart:
+            raise TransactionDiffers(
+                f"{', '.join(f'`{name}`' for name in odd)} would come new or go, and by no "
+                "transaction of this host; a person must do it"
+            )
+        rows = zip(staged.packages, staged.files, strict=True)
+        fields = {p.name: self._fields(file) for p, file in rows}
+        here = {p.name for p in staged.packages if p.before != ABSENT}
+        if wrong := unneeded(fields, here, self.installed()):
+            raise TransactionDiffers(
+                f"nothing that is upgraded needs {', '.join(f'`{name}`' for name in wrong)}, which "
+                "would come new; leave it out of the plan",
+                wrong,
+            )
+
+    def _fields(self, path: Path) -> str:
+        words = ["dpkg-deb", "--field", str(path), "Pre-Depends", "Depends"]
+        lines = self._run(words).output.splitlines()
+        return ",".join(line.partition(": ")[2] for line in lines)
+
     def _check_fields(self, package: Package, path: Path) -> None:
         done = self._run(["dpkg-deb", "--field", str(path), "Package", "Version", "Architecture"])
         fields = dict(line.split(": ", 1) for line in done.output.splitlines() if ": " in line)
         found = (fields.get("Package"), fields.get("Version"))
         architecture = package.name.partition(":")[2] or self._arch()
-        if found != (package.name.partition(":")[0], package.after) or fields.get(
+        if found != (package.name.partition(":")[0], package.made) or fields.get(
             "Architecture"
         ) not in {"all", architecture}:
             raise ArtefactDiffers(
                 f"artefact `{package.sha256}` holds `{found[0]}` `{found[1]}`, "
-                f"the order names `{package.name}` `{package.after}`"
+                f"the order names `{package.name}` `{package.made}`"
             )
 
     def _flags(self, *, undo: bool) -> list[str]:
@@ -361,6 +393,27 @@ def parse_census(text: str, ecosystem: str, native: str) -> list[Present]:
         own = "" if made == version else made
         found.append(Present(ecosystem, package, version, arch, source, own, state, names))
     return found
+
+
+def unneeded(
+    fields: Mapping[str, str], here: Collection[str], installed: Collection[str]
+) -> list[str]:
+    """Give the named packages that come new though no other named package needs them.
+
+    A need counts if nothing of it is installed, so that it cannot be met without what comes.
+
+    Args:
+        fields: name -> its `Pre-Depends` and `Depends`, with a comma between.
+        here: the named packages that are installed already.
+    """
+    needed, waiting = set(here), list(here)
+    while waiting:
+        for need in fields[waiting.pop()].split(","):
+            names = {re.split(r"[ (:\[]", part.strip(), maxsplit=1)[0] for part in need.split("|")}
+            found = set() if names & set(installed) else names & fields.keys() - needed
+            needed |= found
+            waiting += found
+    return sorted(fields.keys() - needed)
 
 
 def unnamed(simulation: str, named: Sequence[Package], native: str) -> list[str]:

@@ -40,7 +40,7 @@ from answerable.host.driver import (
     run,
     wait_until_free,
 )
-from answerable.host.versions import key
+from answerable.host.versions import ABSENT, key
 
 METADATA_LIMIT = 1 << 20
 """Largest METADATA, WHEEL or RECORD that is read, bytes."""
@@ -175,6 +175,8 @@ class VenvDriver:
         installed = self.installed()
         pending = [p for p in staged.packages if installed.get(p.name) != p.after]
         for package in pending:
+            if ABSENT in (package.before, package.after):
+                raise TransactionDiffers(f"`{package.name}` would come new or go; a person does it")
             version = installed.get(package.name, package.before)
             if version != package.before:
                 raise TransactionDiffers(

@@ -9,14 +9,18 @@ Rules:
   journal refuses if the host moved in between;
 * an undo of a transaction goes back by the journal: no tool, no script, no server; only what was
   installed without a transaction is rehearsed as any other change;
+* a package that comes new is of the class `install`, whatever it ships;
+* no undo takes away the kernel that runs, its modules or its initial disk;
 * the package database's own locks are held while the host is changed.
 
 Left out: keeping a rehearsal over a restart of the agent.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from answerable.host.confine.sandbox import Sandbox
@@ -32,7 +36,8 @@ from answerable.host.driver import (
 from answerable.host.transaction.family import Family
 from answerable.host.transaction.port import Drifted
 from answerable.host.transaction.rehearsal import Rehearsal, Transaction
-from answerable.host.transaction.sensitive import CLASSES
+from answerable.host.transaction.sensitive import CLASSES, INSTALL
+from answerable.host.versions import ABSENT
 from answerable.kernel.canon import Json
 
 SANDBOXES = ("bubblewrap", "gvisor")
@@ -83,6 +88,8 @@ class Packages:
             self.forget()
             made = self._transaction.rehearse(argv, staged.files, env, _why)
             rehearsed = self._stack.enter_context(made)
+            if new := [p.name for p in staged.packages if p.before == ABSENT]:
+                rehearsed = replace(rehearsed, sensitive={**rehearsed.sensitive, INSTALL: new})
             self._held, self._rehearsed = wanted, rehearsed
         try:
             # Classes that the order names are for the kernel to allow, and not for this host.
@@ -130,7 +137,17 @@ class Packages:
                 f"{', '.join(drifted[:5])}; plan a change instead",
                 drifted,
             )
+        self._spare_kernel(number)
         return self._did(number)
+
+    def _spare_kernel(self, number: str) -> None:
+        """Refuse to take away what the kernel that runs was booted from, or loads modules from."""
+        if gone := [path for path in self._transaction.made(number) if runs_from(path)]:
+            raise TransactionDiffers(
+                f"this host runs the kernel that would go, {gone[0]}; boot the one before, then "
+                "undo",
+                gone,
+            )
 
     def _did(self, number: str) -> Foreseen:
         note = self._transaction.note(number)
@@ -143,6 +160,7 @@ class Packages:
             named: what the order says that the upgrade did.
         """
         self._did(number).demand(named)
+        self._spare_kernel(number)
         try:
             with self._family.locked():
                 note = self._transaction.undo(number)
@@ -167,6 +185,14 @@ class Packages:
         """Throw the rehearsal away."""
         self._rehearsed = None
         self._stack.close()
+
+
+def runs_from(path: str, release: str = "") -> bool:
+    """Tell whether a kernel's release (the running one's) was booted from a path, or needs it."""
+    release = release or os.uname().release
+    folders = (f"/lib/modules/{release}", f"/usr/lib/modules/{release}")
+    boot = (f"/boot/vmlinuz-{release}", f"/boot/initrd.img-{release}")
+    return path in boot or f"{path}/".startswith(tuple(f"{folder}/" for folder in folders))
 
 
 def _sandbox(kind: object) -> type[Sandbox]:

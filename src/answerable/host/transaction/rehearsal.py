@@ -228,6 +228,11 @@ class Transaction:
         with self._journal() as journal:
             return journal.drift(number)
 
+    def made(self, number: str) -> list[str]:
+        """Give the paths that came with a transaction, and go with its undo."""
+        with self._journal() as journal:
+            return journal.made(number)
+
     def note(self, number: str) -> Json:
         """Give what was noted of a transaction."""
         with self._journal() as journal:

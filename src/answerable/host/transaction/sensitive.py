@@ -19,6 +19,7 @@
 | `firewall` | nftables, iptables |
 | `shell` | what every shell of every user reads |
 | `bus` | D-Bus policies and services |
+| `install` | a package that was not there before (packages.py) |
 | `live` | data of a service, which the package's own script writes on the host itself (live.py) |
 
 An effect is sensitive only if it changes something: a unit that a new version ships unchanged is no
@@ -62,8 +63,8 @@ _PATHS = {
     "bus": r"/etc/dbus-1/.*|/usr/share/dbus-1/.*",
 }  # fmt: skip
 _KNOWN = {name: re.compile(form) for name, form in _PATHS.items()}
-LIVE = "live"
-CLASSES = ("setuid", "capability", *_PATHS, LIVE)
+INSTALL, LIVE = "install", "live"
+CLASSES = ("setuid", "capability", *_PATHS, INSTALL, LIVE)
 """Every class, in one order."""
 
 

@@ -92,6 +92,11 @@ class Publisher:
         signature = self._signature(0x01, canonical, when, digest)
         return (head + escaped + "\n" + _armour(signature)).encode()
 
+    def detached(self, data: bytes, when: int, *, armoured: bool = True, digest: int = 8) -> bytes:
+        """Give a signature over bytes, to lie beside them."""
+        made = self._signature(0x00, data, when, digest)
+        return _armour(made).encode() if armoured else made
+
 
 def deb(files: dict[str, bytes], control: str, pack: str = "xz") -> bytes:
     """Give a .deb with these files (paths such as `./usr/share/doc/x/changelog.Debian.gz`)."""

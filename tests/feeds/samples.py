@@ -217,6 +217,30 @@ REPOMD = b"""<?xml version="1.0"?><repomd xmlns="http://linux.duke.edu/metadata/
 <location href="repodata/u-updateinfo.xml.gz"/><timestamp>1763683200</timestamp></data></repomd>
 """ % (b"0" * 64, b"a" * 64)
 
+PRIMARY = b"""<?xml version="1.0" encoding="UTF-8"?>
+<metadata xmlns="http://linux.duke.edu/metadata/common"
+  xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="2">
+<package type="rpm"><name>curl</name><arch>x86_64</arch>
+  <version epoch="0" ver="7.76.1" rel="29.el9"/>
+  <checksum type="sha256" pkgid="YES">%s</checksum>
+  <summary>A tool</summary><size package="301245" installed="704712" archive="707436"/>
+  <location href="Packages/c/curl-7.76.1-29.el9.x86_64.rpm"/>
+  <format><rpm:sourcerpm>curl-7.76.1-29.el9.src.rpm</rpm:sourcerpm>
+    <rpm:provides><rpm:entry name="curl" flags="EQ" epoch="0" ver="7.76.1" rel="29.el9"/>
+    </rpm:provides><rpm:requires><rpm:entry name="libcurl.so.4()(64bit)"/>
+    <rpm:entry name="libcurl" flags="GE" epoch="0" ver="7.76.1"/></rpm:requires>
+    <file>/usr/bin/curl</file></format></package>
+<package type="rpm"><name>libcurl</name><arch>x86_64</arch>
+  <version epoch="1" ver="7.76.1" rel="29.el9"/>
+  <checksum type="sha256" pkgid="YES">%s</checksum>
+  <size package="7" installed="7" archive="7"/>
+  <location href="Packages/l/libcurl-7.76.1-29.el9.x86_64.rpm"/>
+  <format><rpm:sourcerpm>curl-7.76.1-29.el9.src.rpm</rpm:sourcerpm>
+    <rpm:provides><rpm:entry name="libcurl.so.4()(64bit)"/>
+    <rpm:entry name="libcurl" flags="EQ" epoch="1" ver="7.76.1" rel="29.el9"/></rpm:provides>
+  </format></package></metadata>
+""" % (b"0" * 64, b"a" * 64)
+
 
 @dataclass(frozen=True)
 class Case:

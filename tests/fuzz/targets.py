@@ -29,7 +29,15 @@ from answerable.feeds.publications.csaf import Csaf
 from answerable.feeds.publications.nvd import Nvd
 from answerable.feeds.publications.updateinfo import Updateinfo
 from answerable.feeds.source import Unusable
-from answerable.feeds.sources import changelog, deb, inrelease, packages, pypi
+from answerable.feeds.sources import (
+    changelog,
+    deb,
+    inrelease,
+    packages,
+    primary,
+    pypi,
+    requires,
+)
 from answerable.feeds.sources.curated import Curated
 from answerable.host import competing, shelf
 from answerable.host import enrol as host_enrol
@@ -67,7 +75,9 @@ from answerable.kernel.errors import Refused
 from answerable.kernel.fresh import Freshness
 from answerable.kernel.verify import Enrolled, Permit
 from answerable.ledger import batch, enrolments, heads, reports, tiles
-from answerable.observe import files, look, plans, reconcile, verifyd
+from answerable.observe import btree, files, look, plans, reconcile, rpmpackage, verifyd
+from answerable.observe import rpmdb as rpmdb_seen
+from answerable.observe import rpmheader as rpmheader_seen
 from answerable.observe import shipped as shipped_by
 from answerable.witness import fresh as ask
 from answerable.witness import post, witness
@@ -104,6 +114,7 @@ from tests.inventory.test_image import DEBIAN
 from tests.inventory.test_rpmdb import BDB
 from tests.ledger.fleet import BODIES, OWNERS, said
 from tests.observe import packages as packages_seen
+from tests.observe.test_btree import LOGGED as RPM_LOG
 
 Run = Callable[[bytes, Path], object]
 CYCLONEDX = [sample("syft-deb.cdx.xml"), sample("trivy-deb.cdx.json")]
@@ -219,6 +230,24 @@ def _listed_files(data: bytes, folder: Path) -> None:
     files.debian(folder, ["x"])
 
 
+def _rpm_root(data: bytes, folder: Path) -> None:
+    _file(data, folder, "var/lib/rpm/rpmdb.sqlite")
+    rpmdb_seen.rpm(folder)
+    rpmdb_seen.keys(folder)
+    rpmdb_seen.redhat(folder, ["tool"])
+
+
+def _btree(data: bytes, folder: Path) -> None:
+    with _file(data, folder, "rpmdb.sqlite").open("rb") as file:
+        list(btree.Store(file).table("Packages"))
+
+
+def _btree_log(data: bytes, folder: Path) -> None:
+    file, log = _file(RPM_DATABASE, folder, "rpmdb.sqlite"), _file(data, folder, "wal")
+    with file.open("rb") as main, log.open("rb") as newer:
+        list(btree.Store(main, newer).table("Packages"))
+
+
 def _diversions(data: bytes, folder: Path) -> None:
     _file(b"/usr/bin/x\n", folder, "var/lib/dpkg/info/x.list")
     _file(data, folder, "var/lib/dpkg/diversions")
@@ -238,6 +267,15 @@ def _plan(data: bytes, _folder: Path) -> None:
 def _release(data: bytes, folder: Path) -> None:
     ring = _file(archive.Publisher().keyring(), folder, "ring.gpg")
     inrelease.open_release(data, ring, "suite")
+
+
+def _primary(data: bytes, folder: Path) -> None:
+    file, where = _file(data, folder, "primary.xml"), ("rocky:9", "x86_64", 1 << 20)
+    found = primary.read(file, "here", ["curl", "libcurl"], *where)
+    names = requires.wanted(found)
+    given = requires.by_name(primary.providers(file, "here", names, *where))
+    for each in found:
+        requires.needs(each, given, "rocky:9")
 
 
 def _rules(data: bytes, folder: Path) -> None:
@@ -407,6 +445,7 @@ FEEDS = [
         [test_curated.TEXT],
         (Unusable,),
     ),
+    Target("packages of an RPM repository", _primary, [samples.PRIMARY], (Unusable,)),
     Target("candidate", _bytes(candidate.read), [seeds.CANDIDATE], (Unusable,)),
     Target("world manifest", _world, [manifest_of()], (Unusable,)),
     Target("world documents", _world_documents, [DOCUMENTS], (Unusable,)),
@@ -571,7 +610,7 @@ OTHERS = [
     Target(
         "package, observed",
         lambda d, _: shipped_by.read(io.BytesIO(d)),
-        [packages_seen.deb(packing=".gz"), packages_seen.wheel({"a": "b"})],
+        [packages_seen.deb(packing=".gz"), packages_seen.wheel({"a": "b"}), RPM],
         (shipped_by.CannotRead,),
     ),
     Target(
@@ -588,6 +627,21 @@ OTHERS = [
         _bytes(reconcile.of_list),
         [b"x sha256:" + b"a" * 64 + b"\n"],
         (look.Unseen,),
+    ),
+    Target("rpm database, observed", _rpm_root, [RPM_DATABASE], (look.Unseen,)),
+    Target("table of a database, observed", _btree, [RPM_DATABASE], (btree.Damaged,)),
+    Target("log of a database, observed", _btree_log, [RPM_LOG], (btree.Damaged,)),
+    Target(
+        "rpm header, observed",
+        _bytes(lambda d: list(rpmheader_seen.Header(d).paths())),
+        [header(package())],
+        (rpmheader_seen.Damaged,),
+    ),
+    Target(
+        "capabilities, observed",
+        _texts(rpmpackage.capabilities),
+        [b"= cap_kill+ep"],
+        (rpmheader_seen.Damaged,),
     ),
     Target("diversions, observed", _diversions, [b"/a\n/b\nx\n"], (look.Unseen,)),
     Target(

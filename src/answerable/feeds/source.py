@@ -60,6 +60,7 @@ class State(StrEnum):
     ROLLED_BACK = "rolled_back"
     MIXED = "mixed"
     SPLIT = "split"
+    UNSIGNED = "unsigned"
 
 
 class Unusable(Unavailable):

@@ -143,11 +143,14 @@ def test_an_expired_or_stale_suite_gives_no_facts(mirror: Mirror, tmp_path: Path
 
 
 def test_a_suite_wound_back_gives_no_facts(mirror: Mirror, tmp_path: Path) -> None:
-    """A release older than the last one seen is refused."""
-    suites = mirror.suites()
-    floor = Suite("bookworm-security", suites[1].fetch, "main", "amd64", 30 * DAY, floor=NOW)
-    source = Debian("debian:12", (suites[0], floor), mirror.keyring(), Blobs(tmp_path / "b"))
+    """A release older than the last one seen is refused, by whoever has seen that one."""
+    old = (mirror.root / "dists/bookworm-security/InRelease").read_bytes()
+    source = mirror.source(tmp_path / "blobs")
+    mirror.publish("bookworm-security", NOW)
+    source.collect(["openssl"], NOW)
+    (mirror.root / "dists/bookworm-security/InRelease").write_bytes(old)
     assert _state(source) is State.ROLLED_BACK
+    assert mirror.source(tmp_path / "others").collect(["openssl"], NOW).facts
 
 
 def test_an_index_is_taken_by_its_hash(mirror: Mirror, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from answerable.feeds.documents.dates import require_fresh
 from answerable.feeds.source import AHEAD, State, Unusable
-from answerable.feeds.sources.inrelease import Release, open_release, require_fresh
+from answerable.feeds.sources.inrelease import Release, open_release
 from tests.feeds.archive import DAY, NOW, Archive, Publisher
 from tests.feeds.mangle import mangled
 from tests.feeds.real import KEYRING, TAKEN, needs_data, unpacked
@@ -52,7 +53,7 @@ def test_a_real_release_opens_with_the_distributions_keyring(
 def test_a_real_release_expires_by_its_own_word_and_by_our_rule() -> None:
     """The security suite is fresh for a week, and stale or expired afterwards."""
     release = open_release(unpacked("bookworm-security.InRelease"), KEYRING, "security")
-    require_fresh(release, "security", 7 * DAY, TAKEN)
+    require_fresh(release.published, release.valid_until, "security", 7 * DAY, TAKEN)
     assert release.valid_until == release.published + 7 * DAY
     for now, age, state in (
         (release.valid_until + 1, 30 * DAY, State.EXPIRED),
@@ -60,7 +61,7 @@ def test_a_real_release_expires_by_its_own_word_and_by_our_rule() -> None:
         (release.published - AHEAD - 1, DAY, State.POSTDATED),
     ):
         with pytest.raises(Unusable) as failure:
-            require_fresh(release, "security", age, now)
+            require_fresh(release.published, release.valid_until, "security", age, now)
         assert failure.value.state is state
 
 
@@ -142,9 +143,9 @@ def test_a_missing_keyring_is_said(tmp_path: Path) -> None:
 def test_an_older_release_than_one_seen_is_a_rollback() -> None:
     """A mirror cannot be wound back to a release that lacks the newest updates."""
     release = Release(("s", "s"), "s", NOW, 0, by_hash=False, files={}, sha256="")
-    require_fresh(release, "suite", DAY, NOW, floor=NOW)
+    require_fresh(release.published, release.valid_until, "suite", DAY, NOW, floor=NOW)
     with pytest.raises(Unusable) as failure:
-        require_fresh(release, "suite", DAY, NOW, floor=NOW + 1)
+        require_fresh(release.published, release.valid_until, "suite", DAY, NOW, floor=NOW + 1)
     assert failure.value.state is State.ROLLED_BACK
 
 

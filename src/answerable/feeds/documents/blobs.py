@@ -1,7 +1,8 @@
 """Documents and artefacts on disk, each a file named by the SHA-256 of its bytes.
 
 Rules: a file appears under its name only when all its bytes are there and hash to it; what is there
-is never changed. So any number of processes may share the folder without a lock.
+is never changed. So any number of processes may share the folder without a lock. Beside them stands
+the newest date that was seen on a document, so that an older one is known to be wound back.
 
 Left out: throwing away what nobody needs any more.
 """
@@ -57,6 +58,24 @@ class Blobs:
         if not self.path(sha256).exists():
             self._keep(fetch.stream(path, size), sha256, size, f"{fetch.place}/{path}")
         return self.path(sha256)
+
+    def newest(self, document: str) -> int:
+        """Give the newest date that was seen on a document, POSIX seconds; 0 if none was."""
+        try:
+            return int(self._dated(document).read_text("ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def saw(self, document: str, published: int) -> None:
+        """Keep the date of a document that was found good."""
+        if published > self.newest(document):
+            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(str(published))
+            Path(name).replace(self._dated(document))
+
+    def _dated(self, document: str) -> Path:
+        return self.folder / f"newest-{hashlib.sha256(document.encode()).hexdigest()}"
 
     def _keep(self, pieces: Iterable[bytes], sha256: str, size: int, source: str) -> None:
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")

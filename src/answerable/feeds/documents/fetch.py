@@ -30,7 +30,7 @@ WAIT = 30.0
 """Longest wait for the next bytes, seconds."""
 SLOWEST = 64 * KIB
 """A whole fetch may take `WAIT` plus its limit over this rate, bytes a second."""
-_PATH = re.compile(r"(?!/)[A-Za-z0-9][A-Za-z0-9+._~:@%=/-]{0,1023}")
+_PATH = re.compile(r"(?!/)[A-Za-z0-9][A-Za-z0-9+._~^:@%=/-]{0,1023}")
 
 
 def sane(path: str) -> bool:

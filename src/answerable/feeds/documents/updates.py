@@ -43,11 +43,13 @@ class Update:
 
     Args:
         kind: `security`, `bugfix`, `enhancement`, ...
+        status: `final`, `stable`, ...; `retracted` of one that was taken back.
         texts: of `id`, `title`, `severity`, `description`, as far as they are there.
         dates: of `issued` and `updated`, as written.
     """
 
     kind: str = ""
+    status: str = ""
     texts: dict[str, str] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)
     cves: set[str] = field(default_factory=set)
@@ -115,7 +117,7 @@ class _Updates(Elements):
 
     def opened(self, name: str, attributes: Attributes) -> None:
         if name == "update":
-            self.now = Update(attributes.get("type", ""))
+            self.now = Update(attributes.get("type", ""), attributes.get("status", ""))
         elif name in ("issued", "updated"):
             self.now.dates[name] = attributes.get("date", "")
         elif name == "reference":

@@ -1,11 +1,10 @@
-"""A distribution's signed release file: opened with the distribution's keyring, read, judged fresh.
+"""A distribution's signed release file: opened with the distribution's keyring, and read.
 
 Rules:
 
 1. The distribution's keyring decides (documents/openpgp.py), and what is read is the text that it
    signed, not the file.
-2. Freshness is our own rule, whatever apt on this machine is told: not after Valid-Until, not older
-   than the caller's limit, not older than the last one seen, not from the future.
+2. Freshness is our own rule, whatever apt on this machine is told (documents/dates.py).
 
 Fields read: Suite, Codename, Date, Valid-Until, Acquire-By-Hash, SHA256 (deb822; Debian repository
 format, wiki.debian.org/DebianRepository/Format). Left out: Release with Release.gpg.
@@ -19,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from answerable.feeds.documents.openpgp import signed_text
-from answerable.feeds.source import AHEAD, State, Unusable
+from answerable.feeds.source import State, Unusable
 
 FILES = 20_000
 """Most files that a release names."""
@@ -108,25 +107,3 @@ def _date(text: str, source: str) -> int:
     except (ValueError, OverflowError):
         pass
     raise Unusable(State.MALFORMED, source, f"`{text[:40]}` is no date")
-
-
-def require_fresh(release: Release, source: str, max_age: int, now: int, floor: int = 0) -> None:
-    """Judge a release's dates at POSIX second `now`.
-
-    Args:
-        max_age: how old it may be, seconds.
-        floor: the newest date that was seen on this suite before, POSIX seconds.
-
-    Raises:
-        Unusable: `postdated`, `expired`, `stale` or `rolled_back`.
-    """
-    published, until = release.published, release.valid_until
-    if published > now + AHEAD:
-        raise Unusable(State.POSTDATED, source, f"dated {published - now} s ahead; check the clock")
-    if published < floor:
-        raise Unusable(State.ROLLED_BACK, source, f"{floor - published} s older than one seen")
-    if until and now > until:
-        raise Unusable(State.EXPIRED, source, f"expired {now - until} s ago; use another mirror")
-    if now - published > max_age:
-        late = now - published - max_age
-        raise Unusable(State.STALE, source, f"{late} s older than the rule; use another mirror")

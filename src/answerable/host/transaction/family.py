@@ -8,16 +8,21 @@ Rules:
 Adapters: `dpkg.py`, `rpm.py`.
 """
 
+import fcntl
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
+from answerable.host.driver import ArtefactDiffers, Locked
 from answerable.host.transaction.effects import Change
 from answerable.host.transaction.journal import Merge
 from answerable.kernel.canon import Json
+
+PATH = 4096
+"""Longest path that a package ships, bytes."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,30 @@ class Shipped:
     target: str = ""
     attributes: tuple[tuple[str, str], ...] | None = None
     mtime: int = -1
+
+
+def sound(path: str) -> str:
+    """Give a path that a package ships; raises `ArtefactDiffers` if it is a strange one."""
+    parts = path.split("/")[1:]
+    strange = not path.startswith("/") or any(part in ("", ".", "..") for part in parts)
+    if strange or len(path.encode("utf-8", "surrogateescape")) > PATH or "\n" in path:
+        raise ArtefactDiffers(f"a file has the strange path `{path[:80]!r}`")
+    return path
+
+
+def hold(file: IO[bytes], how: int) -> None:
+    """Take a package tool's lock, until the file is closed; nobody else's is waited for.
+
+    Args:
+        how: `fcntl.LOCK_SH` or `fcntl.LOCK_EX`.
+
+    Raises:
+        Locked: another program has it.
+    """
+    try:
+        fcntl.lockf(file, how | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Locked(f"another package tool holds `{file.name}`; end it, then try again") from error
 
 
 class Folders:

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from answerable.host.driver import Locked
 from answerable.host.transaction.debian import database
 from answerable.host.transaction.debian.deb import Deb, read_deb
 from answerable.host.transaction.effects import Change
-from answerable.host.transaction.family import Folders, Taken
+from answerable.host.transaction.family import Folders, Taken, hold
 from answerable.host.transaction.journal import Merge
 
 _LOCKS = ("lock-frontend", "lock")
@@ -33,13 +32,7 @@ class Dpkg:
         """See the port."""
         with ExitStack() as stack:
             for name in _LOCKS:
-                file = stack.enter_context(Path(database.HOME, name).open("a"))
-                try:
-                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError as error:
-                    raise Locked(
-                        f"another package tool holds `{file.name}`; end it, then try again"
-                    ) from error
+                hold(stack.enter_context(Path(database.HOME, name).open("ab")), fcntl.LOCK_EX)
             yield
 
 

@@ -21,8 +21,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from answerable.host.driver import DriverFailed, Locked
+from answerable.host.driver import DriverFailed
 from answerable.host.files import make_private
+from answerable.host.transaction.family import hold
 from answerable.host.transaction.redhat.rpmheader import Header, Tag, version
 
 NAME = "rpmdb.sqlite"
@@ -144,12 +145,7 @@ def held(folder: Path, how: int) -> Iterator[None]:
         yield
         return
     with file:
-        try:
-            fcntl.lockf(file, how | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Locked(
-                f"another package tool holds `{file.name}`; end it, then try again"
-            ) from error
+        hold(file, how)
         yield
 
 

@@ -18,8 +18,8 @@ _FILES = ("etc/os-release", "usr/lib/os-release")
 _NAMES = {
     "alma": "almalinux", "amzn": "amazon", "azurelinux": "azure linux", "mariner": "azure linux",
     "ol": "oracle", "opensuse.leap": "opensuse-leap", "photon": "photon os", "red-hat": "redhat",
-    "rhel": "redhat", "rockylinux": "rocky", "sle-micro": "sles", "sled": "sles",
-    "sles_sap": "sles", "suse": "sles",
+    "rhel": "redhat", "rockylinux": "rocky", "sle-micro": "sles", "sl-micro": "sles",
+    "sle_hpc": "sles", "sle_rt": "sles", "sled": "sles", "sles_sap": "sles", "suse": "sles",
 }  # fmt: skip
 _CODENAMES = {
     ("debian", "buster"): "10", ("debian", "bullseye"): "11", ("debian", "bookworm"): "12",
@@ -27,6 +27,8 @@ _CODENAMES = {
     ("ubuntu", "jammy"): "22.04", ("ubuntu", "noble"): "24.04",
 }  # fmt: skip
 _TWO = frozenset({"alpine", "ubuntu", "opensuse-leap", "sles", "wolfi", "chainguard"})
+_ROLLING = frozenset({"opensuse-tumbleweed"})
+"""What has a day for a version, and advisories that name none."""
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _VERSION = re.compile(r"v?(\d{1,8})(?:\.(\d{1,8}))?(?:[.~+_-].{0,60})?")
 _LINE = re.compile(r"""([A-Z][A-Z0-9_]*)=(?:"([^"]*)"|'([^']*)'|(\S*))\s*""")
@@ -43,6 +45,8 @@ def ecosystem(name: str, version: str) -> str:
     if not _ID.fullmatch(name):
         return ""
     name = _NAMES.get(name, name)
+    if name in _ROLLING:
+        return f"{name}:rolling"
     number = _VERSION.fullmatch(_CODENAMES.get((name, version.lower()), version))
     if not number:
         return ""

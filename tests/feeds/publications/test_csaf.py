@@ -68,6 +68,83 @@ def test_a_package_with_a_fix_is_not_endless_as_well(tmp_path: Path) -> None:
     }
 
 
+def _product(name: str, **helper: str) -> Json:
+    return {"category": "product_version", "name": name,
+            "product": {"name": name, "product_id": name,
+                        "product_identification_helper": helper}}  # fmt: skip
+
+
+def _pair(part: str, platform: str) -> Json:
+    return {"category": "default_component_of", "product_reference": part,
+            "relates_to_product_reference": platform,
+            "full_product_name": {"name": part, "product_id": f"{platform}:{part}"}}  # fmt: skip
+
+
+RHEL = _product("rhel_8", cpe="cpe:/o:redhat:enterprise_linux:8")
+STREAMS = {
+    "branches": [
+        RHEL, _product("nodejs-18.19.1-1.el8.x86_64", purl="pkg:rpm/redhat/nodejs@18.19.1-1.el8"),
+        _product("nodejs:20/nodejs", purl="pkg:rpmmod/redhat/nodejs:20/nodejs"),
+        _product("nodejs:16/nodejs", purl="pkg:rpmmod/redhat/nodejs%3A16/nodejs"),
+        _product("gimp:flatpak/nodejs", purl="pkg:rpmmod/redhat/gimp:flatpak/nodejs"),
+    ],
+    "relationships": [
+        _pair("nodejs-18.19.1-1.el8.x86_64", "rhel_8"), _pair("nodejs:20/nodejs", "rhel_8"),
+        _pair("nodejs:16/nodejs", "rhel_8"), _pair("gimp:flatpak/nodejs", "rhel_8"),
+    ],
+}  # fmt: skip
+
+
+def test_a_stream_without_a_fix_is_not_mended_by_another_one_s(tmp_path: Path) -> None:
+    """Stream 20 stays open though stream 18 has its fix; a flatpak is none of the host's."""
+    status = {
+        "fixed": ["rhel_8:nodejs-18.19.1-1.el8.x86_64"],
+        "known_affected": ["rhel_8:nodejs:20/nodejs", "rhel_8:gimp:flatpak/nodejs"],
+    }
+    flaw = {"cve": "CVE-2024-0001", "product_status": status}
+    assert _said(csaf(STREAMS, flaw), tmp_path) == {
+        ("redhat:8", "nodejs", "binary", "affected", "18.19.1-1.el8"),
+        ("redhat:8", "nodejs", "source", "affected", ""),
+    }
+
+
+@pytest.mark.parametrize("state", ["fixed", "known_affected", "under_investigation"])
+def test_a_stream_that_is_not_affected_clears_no_other_one(state: str, tmp_path: Path) -> None:
+    """A host may have either, so what one product denies while another one does not, stands."""
+    product = {"fixed": "rhel_8:nodejs-18.19.1-1.el8.x86_64"}.get(state, "rhel_8:nodejs:20/nodejs")
+    status = {state: [product], "known_not_affected": ["rhel_8:nodejs:16/nodejs"]}
+    flaw = {"cve": "CVE-2024-0001", "product_status": status}
+    assert all(row[3] == "affected" for row in _said(csaf(STREAMS, flaw), tmp_path))
+    alone = {**flaw, "product_status": {"known_not_affected": ["rhel_8:nodejs:16/nodejs"]}}
+    assert _said(csaf(STREAMS, alone), tmp_path) == {
+        ("redhat:8", "nodejs", "source", "not_affected", "")
+    }
+
+
+@pytest.mark.parametrize(
+    ("cpe", "ours"),
+    [("cpe:/o:suse:sles:12:sp5", "sles:12.5"), ("cpe:/o:suse:sles-ltss:15", "sles:15.0"),
+     ("cpe:/o:suse:suse_sles_ltss:11:sp4", "sles:11.4"), ("cpe:/o:suse:sled:15:sp5", "sles:15.5"),
+     ("cpe:/o:suse:sle-module-python3:15:sp5", "sles:15.5"),
+     ("cpe:/o:suse:sle_hpc-espos:15:sp3", "sles:15.3"), ("cpe:/o:suse:sle-sdk:12:sp5", "sles:12.5"),
+     ("cpe:/o:suse:packagehub:12", "sles:12.0"), ("cpe:/o:suse:sle-micro:5.3", "sles:5.3"),
+     ("cpe:/o:suse:suse-microos:5.2", "sles:5.2"), ("cpe:/o:suse:sl-micro:6.0", "sles:6.0"),
+     ("cpe:/o:opensuse:leap:15.5", "opensuse-leap:15.5"),
+     ("cpe:/o:opensuse:tumbleweed", "opensuse-tumbleweed:rolling"),
+     ("cpe:/o:suse:suse-manager-server:4.2", ""), ("cpe:/o:suse:caasp:4.0", "")],
+)  # fmt: skip
+def test_platforms_are_named_as_their_hosts_name_them(cpe: str, ours: str, tmp_path: Path) -> None:
+    """Modules, kits and paid-for support of a service pack are that service pack to a host."""
+    tree = {"branches": [_product("it", cpe=cpe)]}
+    flaw = {
+        "cve": "CVE-2024-0001",
+        "title": "x",
+        "product_status": {"fixed": ["it:a-b-1-2.3.i586"]},
+    }
+    expected = {(ours, "a-b", "binary", "affected", "1-2.3")} if ours else set()
+    assert _said(csaf(tree, flaw), tmp_path) == expected
+
+
 def test_out_of_support_is_its_own_state(tmp_path: Path) -> None:
     """What nobody will mend any more is not silently affected, and not silently fine."""
     remedy = {"category": "no_fix_planned", "details": "Out of support scope",

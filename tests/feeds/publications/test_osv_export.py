@@ -106,7 +106,14 @@ def test_a_listed_version_outside_every_range_is_a_row(
      ("AlmaLinux:9", "almalinux:9"), ("Rocky Linux:9", "rocky:9"), ("Alpine:v3.19", "alpine:3.19"),
      ("Red Hat:enterprise_linux:9::baseos", "redhat:9"), ("Red Hat:rhel_eus:9.2::baseos",
       "redhat:rhel_eus:9.2::baseos"), ("SUSE:Linux Enterprise Server 15 SP5", "sles:15.5"),
-     ("openSUSE:Leap 15.5", "opensuse-leap:15.5"), ("openSUSE:Tumbleweed", "opensuse-tumbleweed"),
+     ("openSUSE:Leap 15.5", "opensuse-leap:15.5"),
+     ("openSUSE:Tumbleweed", "opensuse-tumbleweed:rolling"),
+     ("SUSE:Linux Enterprise Server 12", "sles:12.0"),
+     ("SUSE:Linux Enterprise Software Development Kit 12 SP1", "sles:12.1"),
+     ("SUSE:Linux Enterprise Module for Python 3 15 SP5", "sles:15.5"),
+     ("SUSE:Linux Enterprise Server 12 SP2-LTSS", "sles:12.2"),
+     ("SUSE:Linux Enterprise Micro 5.3", "sles:5.3"), ("SUSE:Package Hub 15 SP5", "sles:15.5"),
+     ("SUSE:Manager Server 4.2", "sles:manager server 4.2"),
      ("PyPI", "pypi"), ("Go", "go"), ("npm", "npm"), ("crates.io", "crates.io")],
 )  # fmt: skip
 def test_releases_are_named_as_their_hosts_name_them(name: str, ours: str) -> None:
@@ -194,6 +201,17 @@ def test_urgency_is_the_publisher_s_word_else_its_score(
     (record if where == "record" else record["affected"][0]).update(said)
     (row,) = ranges(read(ADAPTER, json.dumps(record).encode(), tmp_path)[0])
     assert row.urgency == urgency
+
+
+def test_a_list_of_ids_and_times_is_no_record(tmp_path: Path) -> None:
+    """SUSE's archive holds one among its records; any other list is malformed."""
+    entry, record = {"id": "X-1", "modified": "2024-01-01T00:00:00Z"}, json.dumps(FLASK).encode()
+    files = {"osv/X-1.json": record, "osv/all.json": json.dumps([entry]).encode()}
+    assert read(ADAPTER, zipped(files), tmp_path) == read(ADAPTER, record, tmp_path)
+    files["osv/all.json"] = json.dumps([entry, FLASK]).encode()
+    with pytest.raises(Unusable) as failure:
+        read(ADAPTER, zipped(files), tmp_path)
+    assert failure.value.state is State.MALFORMED
 
 
 def test_a_repository_s_own_files_are_no_records(tmp_path: Path) -> None:

@@ -24,14 +24,20 @@ Rules:
    (`PLATFORMS`), the package by its purl of type rpm, else by its name. Other products say nothing
    about packages, so they give no range.
 2. `fixed`, `first_fixed` and `recommended` end a range with their version. `known_affected` is a
-   range without an end, unless the same package has a fixed version there; what nobody will mend
+   range without an end, unless the same package has a fixed version there, and it is not said of
+   one stream of a module (`pkg:rpmmod/redhat/nodejs:20/nodejs`); what nobody will mend
    because it is out of support is `end_of_life`.
    `known_not_affected` is the publisher's word for it. `under_investigation` is silence.
-3. A version is `[epoch:]version-release`, without an epoch of 0.
-4. A document without a flaw is a document (some are); it is not `empty` if its category says so.
+3. Several products are one release to a host: modules of a service pack, streams of a module, what
+   is paid for longer. If one of them says `affected`, or is still looked into, no other one's
+   `known_not_affected` counts for the package: it may be this one that the host has.
+4. A version is `[epoch:]version-release`, without an epoch of 0.
+5. A document without a flaw is a document (some are); it is not `empty` if its category says so.
 
 Left out: signatures of the documents (`.asc`), remediations as text, `first_affected`, containers,
-module streams, products for which a customer pays apart (EUS, LTSS).
+which stream of a module a row is about, Red Hat's products for which a customer pays apart (EUS:
+its hosts are behind the fix of the common release as well), SUSE's products that bring a host's
+packages under a version of their own (Manager, Storage, OpenStack, CaaSP).
 """
 
 import csv
@@ -67,17 +73,27 @@ RECORD: Final = 64 * MIB
 DEPTH: Final = 32
 """Deepest branch of a product tree."""
 PLATFORMS: Final = (
-    (re.compile(r"cpe:/[oa]:redhat:enterprise_linux:(\d+)(?:::.*)?"), "redhat"),
-    (re.compile(r"cpe:/o:suse:(?:sles|sle-module-[\w.-]+):(\d+)(?::sp(\d+))?"), "sles"),
-    (re.compile(r"cpe:/o:suse:sled:(\d+)(?::sp(\d+))?"), "sled"),
-    (re.compile(r"cpe:/o:opensuse:leap:(\d+)\.(\d+)"), "opensuse-leap"),
+    (re.compile(r"cpe:/[oa]:redhat:enterprise_linux:(\d+)(?:::.*)?"), "redhat:{0}"),
+    (
+        re.compile(
+            r"cpe:/o:suse:(?:suse[-_])?(?:sle[ds]?(?:[-_][\w.-]+)?|packagehub[\w.-]*)"
+            r":(\d+)(?::sp(\d+))?(?::.*)?"
+        ),
+        "sles:{0}.{1}",
+    ),
+    (re.compile(r"cpe:/o:suse:(?:sle?-micro|suse-microos):(\d+)\.(\d+)(?::.*)?"), "sles:{0}.{1}"),
+    (re.compile(r"cpe:/o:opensuse:leap:(\d+)\.(\d+)"), "opensuse-leap:{0}.{1}"),
+    (re.compile(r"cpe:/o:opensuse:tumbleweed(?::.*)?"), "opensuse-tumbleweed:rolling"),
 )
-"""Platforms by their CPE, and the ecosystem that each is."""
+"""Platforms by their CPE, and the ecosystem that each is; a number that is not there is 0."""
 _FIXED = ("fixed", "first_fixed", "recommended")
 _INDEX = 64 * MIB
 _RPM = re.compile(r"pkg:rpm/(?:[^/@?#]+/)?([^/@?#]+)(?:@([^?#]+))?(?:\?([^#]+))?(?:#.*)?")
+_MODULE = re.compile(r"pkg:rpmmod/(?:[^/@?#]+/)?([^/@?#:]+:[^/@?#:]+)/([^/@?#]+)")
+_FLATPAK = ":flatpak"
 _NEVRA = re.compile(
-    r"(.+)-(?:(\d+):)?([^-:]+-[^-:]+?)(?:\.(src|noarch|x86_64|aarch64|ppc64le|s390x|i686))?"
+    r"(.+)-(?:(\d+):)?([^-:]+-[^-:]+?)(?:\.(src|nosrc|noarch|x86_64|aarch64(?:_ilp32)?|armv\d\w*"
+    r"|i[3-6]86|ia64|loongarch64|ppc(?:64(?:le)?)?|riscv64|s390x?))?"
 )
 _UNSUPPORTED = "out of support scope"
 _FLAWLESS = frozenset(
@@ -88,11 +104,12 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A package, and the version that a product reference names, if any."""
+    """A package, the version that a product reference names, and the module's stream, if any."""
 
     name: str
     level: Level
     version: str
+    stream: str = ""
 
 
 @dataclass
@@ -199,7 +216,7 @@ class Csaf:
         self, advisory: str, flaw: Json, tree: Tree, urgency: str, dates: tuple[int, int, int]
     ) -> Iterator[Range]:
         cves = (flaw["cve"],) if is_cve(flaw.get("cve", "")) else ()
-        seen, mended = set(), set()
+        seen, mended, doubtful = set(), set(), _looked_into(flaw, tree)
         for status, product, versioned in _states(flaw):
             resolved = tree.resolve(product, versioned=versioned)
             if resolved is None:
@@ -208,9 +225,13 @@ class Csaf:
             fixed, package = part.version if versioned else "", (ecosystem, part.name, part.level)
             if versioned:
                 mended.add(package)
+            if status != "not_affected":
+                doubtful.add(package[:2])
             place = (*package, status, fixed)
             endless = status == "affected" and not versioned and package in mended
-            if place not in seen and not endless:  # one for all architectures
+            endless = endless and not part.stream  # another stream's fix is none of this one
+            denied = status == "not_affected" and package[:2] in doubtful
+            if place not in seen and not endless and not denied:  # one for all architectures
                 seen.add(place)
                 yield Range(
                     self.channel, advisory, ecosystem, part.name, part.level, status, "", fixed,
@@ -253,7 +274,7 @@ def _add(tree: Tree, product: Json) -> None:
     name, helper = product["product_id"], product.get("product_identification_helper") or {}
     for pattern, ecosystem in PLATFORMS:
         if found := pattern.fullmatch(helper.get("cpe") or ""):
-            tree.platforms[name] = f"{ecosystem}:{'.'.join(n for n in found.groups() if n)}"
+            tree.platforms[name] = ecosystem.format(*found.groups("0"))
     if purl := helper.get("purl"):
         tree.parts[name] = _by_purl(purl)
 
@@ -268,6 +289,9 @@ def _products(branches: Iterable[Json], depth: int) -> Iterator[Json]:
 
 
 def _by_purl(purl: str) -> Component | None:
+    if module := _MODULE.fullmatch(unquote(purl)):  # a flatpak's packages are none of the host's
+        known = not module[1].endswith(_FLATPAK)
+        return Component(word(module[2]), "source", "", module[1]) if known else None
     found = _RPM.fullmatch(purl)
     if found is None:
         return None
@@ -287,7 +311,15 @@ def _by_name(text: str, *, versioned: bool) -> Component | None:
     if found is None:
         return None
     version = f"{found[2]}:{found[3]}" if found[2] and found[2] != "0" else found[3]
-    return Component(word(found[1]), "source" if found[4] == "src" else "binary", word(version))
+    level: Level = "source" if found[4] in ("src", "nosrc") else "binary"
+    return Component(word(found[1]), level, word(version))
+
+
+def _looked_into(flaw: Json, tree: Tree) -> set[tuple[str, str]]:
+    """Give ecosystem and name of packages of which some product does not know yet."""
+    products = (flaw.get("product_status") or {}).get("under_investigation") or ()
+    found = (tree.resolve(product, versioned=False) for product in products)
+    return {(ecosystem, part.name) for ecosystem, part in filter(None, found)}
 
 
 def _states(flaw: Json) -> Iterator[tuple[Status, str, bool]]:

@@ -27,7 +27,9 @@ Rules:
    CVE name is about itself.
 6. Project names of PyPI are normalised (PEP 503), those of NuGet and Packagist, which do not tell
    case apart, are in lower case; a release keeps the number by which its hosts name it:
-   `Ubuntu:24.04:LTS` is `ubuntu:24.04`, `Rocky Linux:9` is `rocky:9`.
+   `Ubuntu:24.04:LTS` is `ubuntu:24.04`, `Rocky Linux:9` is `rocky:9`, and what SUSE sells apart
+   for a service pack is that service pack: `SUSE:Package Hub 15 SP5` is `sles:15.5`.
+7. A list of ids and times, which SUSE puts among its records (`all.json`), is no record.
 
 Left out: ranges of type GIT and the event `limit`; `ecosystem_specific` but for Debian's urgency;
 module streams of RPM, which the format cannot say.
@@ -72,7 +74,11 @@ _NAMES: Final = {
     "opensuse": "opensuse",
     "suse": "sles",
 }
-_SLES = re.compile(r"(?:linux enterprise server|.* for .*) (\d+)(?: sp(\d+))?")
+_SLES = re.compile(
+    r"(?:linux enterprise|linux micro|package hub|real time module)\b(?:.* )?"
+    r"(\d+)(?:(?: sp|\.)(\d+))?(?:[ -][a-z ]+)?"
+)
+"""SUSE's products that are one release to a host: the server, its modules, extensions, kits."""
 _RHEL = re.compile(r"enterprise_linux:(\d+)(?:::.*)?")
 _RANK = {"fixed": 0, "introduced": 1, "last_affected": 2}
 """Which of several events at one version comes first."""
@@ -114,6 +120,8 @@ class OsvExport:
         for number, (member, record) in enumerate(named(file, source), 1):
             if any(part.startswith(".") for part in member.split("/")):
                 continue  # a repository's own files, such as `.github/..`
+            if isinstance(record, list) and all(map(_is_entry, record)):
+                continue
             name = record.get("id", number) if isinstance(record, dict) else number
             with well_formed(source, name):
                 modified = time_of(record.get("modified"))
@@ -146,6 +154,10 @@ class OsvExport:
                     yield Claim(self.channel, subject, field, value, modified)
 
 
+def _is_entry(one: Json) -> bool:
+    return isinstance(one, dict) and one.keys() == {"id", "modified"}
+
+
 @lru_cache(maxsize=4096)
 def ecosystem_of(name: str) -> str:
     """Give the name by which rows call an ecosystem: `debian:12`, `ubuntu-pro:16.04`, `pypi`.
@@ -162,9 +174,9 @@ def ecosystem_of(name: str) -> str:
         release = release.removeprefix("v")
     elif base == "opensuse":
         kind, _, release = release.partition(" ")
-        base = f"opensuse-{kind}"
+        base, release = f"opensuse-{kind}", release or "rolling"
     elif base == "sles" and (found := _SLES.fullmatch(release)):
-        release = f"{found[1]}.{found[2]}" if found[2] else found[1]
+        release = f"{found[1]}.{found[2] or 0}"
     elif base == "redhat" and (found := _RHEL.fullmatch(release)):
         release = found[1]
     return f"{base}:{release}" if release else base

@@ -17,6 +17,7 @@ from answerable.feeds.sources.curated import Curated
 from answerable.feeds.sources.debian import Debian
 from answerable.feeds.sources.published import Published
 from answerable.feeds.sources.pypi import Wheelhouse
+from answerable.feeds.sources.rpm import Rpm
 from answerable.kernel.charter import Charter
 from tests.feeds.test_provenance import root
 from tests.simulator import constitution
@@ -28,7 +29,11 @@ SUITES = [
 DEBIAN = {"kind": "debian", "ecosystem": "debian:12", "keyring": "/k.gpg", "arch": "amd64",
           "suites": SUITES}  # fmt: skip
 
-
+RPM = {"kind": "rpm", "ecosystem": "rocky:9", "keyring": "/k.gpg", "arch": "x86_64",
+       "repositories": [
+           {"name": "baseos", "url": "https://rpm.example/9/BaseOS", "max_age": 9},
+           {"name": "epel", "folder": "/srv/epel", "max_age": 5, "keyring": "/e.gpg"},
+       ]}  # fmt: skip
 APPLICATION = {"kind": "application", "wheelhouse": "/srv/wheels", "facts": "/srv/facts.json"}
 
 
@@ -50,6 +55,17 @@ def test_suites_come_from_addresses_or_folders(tmp_path: Path) -> None:
     assert isinstance(security.fetch, Folder)
     assert (base.base, base.max_age, base.component, base.arch) == (True, 9, "main", "amd64")
     assert (security.base, security.component) == (False, "contrib")
+
+
+def test_repositories_may_have_keys_of_their_own(tmp_path: Path) -> None:
+    """Whoever signs additional packages cannot sign the distribution's."""
+    (found,) = _sources(tmp_path, **RPM)
+    assert isinstance(found, Rpm)
+    base, more = found.repositories
+    assert isinstance(base.fetch, Http)
+    assert isinstance(more.fetch, Folder)
+    assert (base.name, base.keyring, base.max_age) == ("baseos", Path("/k.gpg"), 9)
+    assert (more.keyring, found.ecosystem, found.arch) == (Path("/e.gpg"), "rocky:9", "x86_64")
 
 
 def test_applications_have_wheels_and_a_file_of_facts(tmp_path: Path) -> None:

@@ -101,11 +101,12 @@ def test_people_who_approve_a_plan_approve_its_reboots() -> None:
 
 
 def test_what_needs_a_reboot_says_so_itself() -> None:
-    """Kernel images, dbus and libc6 of Debian and Ubuntu; names of other places mean others."""
+    """Names of each family; those of other places mean others."""
     for name, ecosystem, wanted in (
         ("linux-image-6.1.0-37-amd64", "debian:12", True), ("libc6", "ubuntu:24.04", True),
         ("dbus", "debian:12", True), ("linux-image-aws", "ubuntu-pro:16.04", True),
         ("systemd", "debian:12", False), ("linux-headers-amd64", "debian:12", False),
-        ("dbus", "pypi", False), ("dbus", "rocky:9", False),
+        ("dbus", "pypi", False), ("dbus", "rocky:9", True), ("bash", "rocky:9", False),
+            ("glibc", "almalinux:9", True), ("glibc", "debian:12", False),
     ):  # fmt: skip
         assert needs({"name": name, "ecosystem": ecosystem}) == wanted, name

@@ -3,11 +3,15 @@
     {"kind":"debian","ecosystem":"debian:12","keyring":"/usr/share/keyrings/..gpg","arch":"amd64",
      "suites":[{"name":"bookworm","url":"http://deb.example/debian","component":"main",
                 "max_age":864000,"base":true}, ..]}
+    {"kind":"rpm","ecosystem":"rocky:9","keyring":"/usr/share/keyrings/..gpg","arch":"x86_64",
+     "repositories":[{"name":"baseos","url":"https://rpm.example/9/BaseOS/x86_64/os",
+                      "max_age":864000}, ..]}
     {"kind":"application","ecosystem":"pypi","wheelhouse":"/srv/wheels","facts":"/srv/facts.json"}
     {"kind":"published","ecosystem":"pypi","wheelhouse":"/srv/wheels"}
 
-A suite has a `url` or a `folder`; `max_age` is how old its signed release file may be, seconds;
-exactly one suite is the `base` that the others update. What is fetched is kept in the party's
+A suite or repository has a `url` or a `folder`; `max_age` is how old its signed release file or
+index may be, seconds; exactly one suite is the `base` that the others update; a repository may have
+a `keyring` of its own. What is fetched is kept in the party's
 directory. An `application`'s facts are a file that people keep; what is `published` comes out of
 the party's own world, as far as two voices agree (worlds.py). A feed may have `provenance`
 (feeds/proven.py); where the charter demands it and it is not configured, no artefact is a fact.
@@ -30,6 +34,7 @@ from answerable.feeds.sources.curated import Curated
 from answerable.feeds.sources.debian import Debian, Suite
 from answerable.feeds.sources.published import Published
 from answerable.feeds.sources.pypi import Wheelhouse
+from answerable.feeds.sources.rpm import Repository, Rpm
 from answerable.feeds.world import Worlds
 from answerable.kernel.charter import Charter
 
@@ -66,6 +71,8 @@ def demands(law: Charter, feed: str) -> bool:
 def _sources(kind: str, feed: Settings, party: Party, client: httpx.Client) -> Sequence[Source]:
     if kind == "debian":
         return (_debian(feed, party, client),)
+    if kind == "rpm":
+        return (_rpm(feed, party, client),)
     if kind == "application":
         facts = Path(feed["facts"])
         return (Wheelhouse(Path(feed["wheelhouse"])), Curated(Folder(facts.parent), facts.name))
@@ -74,7 +81,7 @@ def _sources(kind: str, feed: Settings, party: Party, client: httpx.Client) -> S
             raise NotConfigured("a `published` feed needs `publications` in the settings")
         worlds = Worlds(party.directory / "worlds")
         return (Wheelhouse(Path(feed["wheelhouse"])), Published(worlds, feed["ecosystem"]))
-    kinds = "`debian`, `application` or `published`"
+    kinds = "`debian`, `rpm`, `application` or `published`"
     raise NotConfigured(f"`{kind}` is no kind of feed: it is {kinds}")
 
 
@@ -103,6 +110,20 @@ def _debian(feed: Settings, party: Party, client: httpx.Client) -> Debian:
         raise NotConfigured("a debian feed needs exactly one suite with `base`")
     kept = Blobs(party.directory / "blobs")
     return Debian(feed["ecosystem"], suites, Path(feed["keyring"]), kept)
+
+
+def _rpm(feed: Settings, party: Party, client: httpx.Client) -> Rpm:
+    repositories = tuple(
+        Repository(
+            each["name"], _fetch(each, party, client),
+            Path(each.get("keyring") or feed["keyring"]), int(each["max_age"]),
+        )
+        for each in feed["repositories"]
+    )  # fmt: skip
+    if not repositories or len({each.name for each in repositories}) < len(repositories):
+        raise NotConfigured("an rpm feed needs repositories, each with a `name` of its own")
+    kept = Blobs(party.directory / "blobs")
+    return Rpm(feed["ecosystem"], repositories, feed["arch"], kept)
 
 
 def _fetch(suite: Settings, party: Party, client: httpx.Client) -> Fetch:

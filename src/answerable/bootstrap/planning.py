@@ -44,11 +44,13 @@ from answerable.feeds.proven import ProvenSource
 from answerable.feeds.shock import Shock
 from answerable.feeds.source import Source
 from answerable.feeds.sources.debian import Debian
+from answerable.feeds.sources.rpm import Rpm
 from answerable.feeds.world import World
-from answerable.inventory import dpkg, python
+from answerable.inventory import dpkg, python, rpm
 from answerable.inventory.fleet import Fleet as Hosts
 from answerable.inventory.fleet import Host
 from answerable.inventory.installed import Installed, Inventory
+from answerable.inventory.tree import Folder
 from answerable.kernel.canon import Json
 from answerable.kernel.errors import Refused, Unavailable
 from answerable.kernel.merkle import leaf_hash
@@ -183,7 +185,7 @@ class Planning:
             versions, own = store.versions(config["ecosystem"]), self.sources(feed)
         names = sorted(versions)
         for source in own:
-            if isinstance(source.source, Debian):
+            if isinstance(source.source, Debian | Rpm):
                 names = list(source.source.pending(versions, clock()))
         found = self._propose(feed, own, names, ruling)
         if isinstance(found, NoCandidate):
@@ -427,6 +429,8 @@ def _installed(how: Mapping[str, Any]) -> tuple[Installed, ...]:
     root = Path(how["root"])
     if how["kind"] == "dpkg":
         return dpkg.installed(root, how["ecosystem"])
+    if how["kind"] == "rpm":
+        return rpm.found(Folder(root), how["ecosystem"]).packages
     return python.installed(root)
 
 

@@ -52,6 +52,8 @@ CORE = frozenset({
     "apt", "base-files", "dpkg", "init-system-helpers", "libc-bin", "libc6", "libpam-modules",
     "login", "openssh-server", "passwd", "pip", "python3", "setuptools",
     "sudo", "systemd", "systemd-sysv", "udev",
+    "dnf", "filesystem", "glibc", "glibc-common", "pam", "rpm", "rpm-libs", "setup",
+    "shadow-utils", "systemd-libs", "systemd-udev",
 })  # fmt: skip
 """Packages without which a host may not boot, be reached or be repaired: risk `high`."""
 _INNER = ("back", "ecosystem")

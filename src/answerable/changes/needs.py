@@ -1,7 +1,7 @@
 """What must move together: an upgrade is closed under what its packages need.
 
-Rules, the simplest that are sound for apt (apt itself previews the transaction on the host and is
-refused if it would touch anything else):
+Rules, the simplest that are sound for apt and rpm (which preview the transaction on the host and
+are refused if they would touch anything else):
 
 1. All installed packages of one source package move together, since they need each other in exactly
    one version (`libssl-dev` needs `libssl3 (= 3.0.22-1~deb12u2)`).
@@ -10,10 +10,14 @@ refused if it would touch anything else):
 3. A need that nothing on the host can meet brings a package that is not there (`ABSENT`): of the
    alternatives the first whose released artefact meets it, and its needs in turn.
 4. A need that nothing released meets blocks.
+5. A need that the installed version has too, in the same words, is met.
 
 A need is one alternative list of a Depends field (Debian Policy 7.1), such as
-`libc6 (>= 2.34) | musl`. Left out: Breaks and Conflicts, versioned Provides, names that only a
-package which is not there would provide, needs of wheels.
+`libc6 (>= 2.34) | musl`; of an RPM it is made of its requirements (feeds/sources/requires.py), with
+the lowest version that meets them in the repositories, which hosts may be below.
+
+Left out: Breaks and Conflicts, versioned Provides, names that only a package which is not there
+would provide, needs of wheels.
 """
 
 import re
@@ -21,15 +25,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from answerable.exposure.match import Known, order_of
+from answerable.exposure.match import ANYWHERE, Known, order_of
 from answerable.feeds.facts import Artefact
 from answerable.host.versions import ABSENT
 from answerable.inventory.installed import Installed
 from answerable.kernel.errors import Refused
 
 _NEED = re.compile(
-    r"([a-z0-9][a-z0-9+.-]{1,127})(?::[a-z0-9-]+)?(?:\s*\((<<|<=|=|>=|>>)\s*([^() ]{1,255})\))?"
-    r"(?:\s*\[[^\]]*\])?"
+    r"([A-Za-z0-9][A-Za-z0-9_+.-]{0,127})(?::[a-z0-9-]+)?"
+    r"(?:\s*\((<<|<=|=|>=|>>)\s*([^() ]{1,255})\))?(?:\s*\[[^\]]*\])?"
 )
 MOVES = 200
 """Most packages that one upgrade moves."""
@@ -73,7 +77,7 @@ class Closure:
         self.siblings: dict[tuple[str, str], list[Installed]] = {}
         for package in self.packages.values():
             self.siblings.setdefault((package.ecosystem, package.source), []).append(package)
-        archs = Counter(p.arch for p in self.packages.values() if p.arch != "all")
+        archs = Counter(p.arch for p in self.packages.values() if p.arch not in ANYWHERE)
         self.arch = archs.most_common(1)[0][0] if archs else "all"
         self.provided = {
             (p.ecosystem, name) for p in self.packages.values() for name in p.provides
@@ -113,8 +117,11 @@ class Closure:
         self, package: Installed, to: Artefact, after: Mapping[tuple[str, str], str]
     ) -> list[Installed] | Blocked:
         found = []
-        before = {_names(n) for n in self.needs.get((package.package, package.version), ())}
+        has = self.needs.get((package.package, package.version), ())
+        before = {_names(need) for need in has}
         for need in self.needs.get((to.package, to.version), ()):
+            if need in has:
+                continue
             alternatives = [_NEED.fullmatch(part.strip()) for part in need.split("|")]
             if any(a and self._met(to.ecosystem, a, after) for a in alternatives):
                 continue
@@ -150,7 +157,7 @@ class Closure:
         for need in alternatives:
             if need is None or (by.ecosystem, need[1]) in self.packages:
                 continue
-            arch = by.arch if by.arch != "all" else self.arch
+            arch = self.arch if by.arch in ANYWHERE else by.arch
             bare = Installed(by.ecosystem, need[1], ABSENT, arch, "")
             newest = self.known.newest(bare)
             if newest and _holds(by.ecosystem, newest.version, need):

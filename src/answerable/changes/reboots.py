@@ -12,26 +12,34 @@ Two have said so before: the settings of the host at the control plane, and peop
 
 Packages that need one are those that set the distribution's own mark, /run/reboot-required (Debian
 Policy 9.12): kernel images, by the hooks of update-notifier-common and unattended-upgrades in
-/etc/kernel/postinst.d; `dbus`, by its own script; Ubuntu's `libc6`. Where one is needed and not
-ordered, it is escalated with the reason, and the upgrade is planned all the same.
+/etc/kernel/postinst.d; `dbus`, by its own script; Ubuntu's `libc6`. In the RPM family those that
+`dnf needs-restarting --reboothint` names (dnf-plugins-core, needs_restarting.py). Where one is
+needed and not ordered, it is escalated with the reason, and the upgrade is planned all the same.
 
-Left out: systemd, which executes itself anew (order its restart); microcode, live patches, the RPM
-family; a plan of reboots alone; a reboot after an undo, which an order has no form for.
+Left out: Debian's systemd, which executes itself anew (order its restart); microcode there, live
+patches; a plan of reboots alone; a reboot after an undo, which an order has no form for.
 """
 
 from collections.abc import Iterable
 
+from answerable.host.versions import RPM
 from answerable.kernel.canon import Json
 
 WHEN = ("never", "needed", "always")
 WORD = "reboot"
 """Among the `effects` of an authorization: plans under it may reboot hosts."""
 _NAMES, _KERNELS, _MARKING = {"dbus", "libc6"}, "linux-image-", ("debian:", "ubuntu")
+_HINTED = frozenset({
+    "dbus", "dbus-broker", "dbus-daemon", "glibc", "kernel", "kernel-core", "kernel-rt",
+    "linux-firmware", "microcode_ctl", "systemd",
+})  # fmt: skip
 
 
 def needs(package: Json) -> bool:
     """Tell whether a package (`ecosystem`, `name`) is in effect only after a reboot."""
     name: str = package["name"]
+    if package["ecosystem"].partition(":")[0] in RPM:
+        return name in _HINTED
     marks: bool = package["ecosystem"].startswith(_MARKING)
     return marks and (name in _NAMES or name.startswith(_KERNELS))
 

@@ -162,13 +162,18 @@ class Known:
         return [artefact for artefact in rows if fits(artefact, installed)]
 
 
+ANYWHERE = frozenset({"all", "noarch"})
+"""How dpkg and rpm name the architecture of what runs on any."""
+
+
 def fits(artefact: Artefact, installed: Installed) -> bool:
     """Tell whether an artefact can be installed where this package is.
 
     A wheel fits by interpreter and stable interface (PEP 425); its platform was chosen by the feed.
     """
     if artefact.ecosystem != "pypi":
-        return artefact.arch in ("all", installed.arch) or installed.arch == "all"
+        anywhere = not ANYWHERE.isdisjoint((artefact.arch, installed.arch))
+        return anywhere or artefact.arch == installed.arch
     pythons, interface, _ = artefact.arch.split("-")
     mine = int(re.sub(r"\D", "", installed.arch) or 0)
     for python in pythons.split("."):

@@ -131,7 +131,7 @@ class Evidence:
     def _noticed(self, notice: str, reports: list[Reported]) -> Iterator[Trail]:
         case = self.case(notice)
         plan = self.plan(notice) if case else None
-        orders = {r.order: plan.order(r.order) if plan else MISSING for r in reports}
+        orders = {o: plan.order(o) if plan else MISSING for o in {r.order for r in reports}}
         if plan:
             self._unreported(notice, reports, orders)
         for one in reports:

@@ -1,7 +1,9 @@
 """Packages are fetched from anybody, believed by their hash alone, and read once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier
 
 import httpx
 import pytest
@@ -37,6 +39,21 @@ def test_package_is_fetched_once(tmp_path: Path) -> None:
     for _ in range(2):
         assert set(found.shipped({"libssl3": DIGEST})["libssl3"].files) == set(LIBRARY)
     assert asked == ["own.example", "control.example"]
+
+
+def test_hosts_side_by_side_have_the_same_package(tmp_path: Path) -> None:
+    """A ring is looked at at once: each host gets the table, whoever writes it first."""
+    waits = Barrier(4)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        waits.wait(60)
+        return httpx.Response(200, content=iter([DEB]))
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    found = Artefacts(tmp_path, client, ["http://own.example"], lambda: 0.0)
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(found.shipped, [{"libssl3": DIGEST}] * 4))
+    assert all(table == tables[0] for table in tables)
 
 
 def test_damaged_table_is_made_anew(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import httpx
@@ -52,6 +53,7 @@ class Artefacts:
     ) -> None:
         self._folder, self._client, self._clock = folder, client, clock
         self._urls = [url.rstrip("/") for url in urls]
+        self._writing = Lock()
 
     def shipped(self, wanted: Mapping[str, str]) -> dict[str, Shipped]:
         """Give what packages ship; `wanted` is name -> SHA-256 in hex.
@@ -63,21 +65,15 @@ class Artefacts:
 
     def _one(self, digest: str) -> Shipped:
         place = self._folder / f"{digest}.json"
-        try:
-            with place.open("rb") as file:
-                found = decode(file.read(TABLE + 1), TABLE)
-            sound = conforms(found, _SHAPE) and isinstance(found["files"], dict)
-            if sound and (found["named"] is None or conforms(found["named"], ["text"])):
-                lists = {name: frozenset(found[name]) for name in _LISTS}
-                named = found["named"] and frozenset(found["named"])
-                return Shipped(found["files"], **lists, named=named)
-        except (OSError, Refused):
-            pass
+        if (kept := _read(place)) is not None:
+            return kept
         made = self._fetch(digest)
         table: Json = {name: sorted(getattr(made, name)) for name in _LISTS}
         named = None if made.named is None else sorted(made.named)
         table |= {"files": dict(made.files), "named": named}
-        write(place, encode(table).encode())
+        # Hosts of one ring, looked at side by side, have the same package.
+        with self._writing:
+            write(place, encode(table).encode())
         for old in sorted(self._folder.glob("*.json"), key=_age)[:-KEPT]:
             old.unlink(missing_ok=True)
         return made
@@ -109,6 +105,21 @@ class Artefacts:
                 seen.update(piece)
                 copy.write(piece)
         return seen.hexdigest()
+
+
+def _read(place: Path) -> Shipped | None:
+    """Give a table that was kept; None if there is none, or a damaged one."""
+    try:
+        with place.open("rb") as file:
+            found = decode(file.read(TABLE + 1), TABLE)
+    except (OSError, Refused):
+        return None
+    if not conforms(found, _SHAPE) or not isinstance(found["files"], dict):
+        return None
+    if found["named"] is not None and not conforms(found["named"], ["text"]):
+        return None
+    named = None if found["named"] is None else frozenset(found["named"])
+    return Shipped(found["files"], **{name: frozenset(found[name]) for name in _LISTS}, named=named)
 
 
 def _age(place: Path) -> float:

@@ -10,6 +10,8 @@ script can neither slip something into such a file nor keep it back.
 | `py_compile` | byte code beside Python's sources |
 | `update-mime-database` and others | desktop caches, each below one folder |
 | `rpm` | its own database, from the host's and the named packages, without a script |
+| `depmod` | which kernel module needs which, below the folder of one kernel |
+| `mkinitramfs` | the initial disk of one kernel (initrd.py tells whether it lacks something) |
 
 Caches that every tool can make again at any time are not committed at all (`discarded`), and
 neither are logs. Left out: everything else that packages compute, which a person must look at.
@@ -30,16 +32,23 @@ JUST_DATABASE = ("--upgrade", "--justdb", "--noscripts", "--notriggers", "--nopl
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool: the paths that it computes, its argv, and how a path becomes an argument."""
+    """One tool: the paths that it computes, its argv, and how a path becomes an argument.
+
+    `argument` is of what a path is computed from; with `words` the tool is called once for each of
+    these, with the words in its place.
+    """
 
     name: str
     paths: re.Pattern[str]
     argv: tuple[str, ...]
     argument: str = ""
+    words: tuple[str, ...] = ()
 
 
-def _tool(name: str, paths: str, *argv: str, argument: str = "") -> Tool:
-    return Tool(name, re.compile(paths), argv, argument)
+def _tool(
+    name: str, paths: str, *argv: str, argument: str = "", words: tuple[str, ...] = ()
+) -> Tool:
+    return Tool(name, re.compile(paths), argv, argument, words)
 
 
 TOOLS = (
@@ -59,6 +68,11 @@ TOOLS = (
           "--update-catalog"),
     *(_tool("rpm", rf"{folder}/rpmdb\.sqlite", "/usr/bin/rpm", f"--dbpath={folder}", *JUST_DATABASE,
             "--", ARGUMENTS) for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm")),
+    _tool("depmod", r"(?P<folder>(/usr)?/lib/modules/(?P<release>[^/]+))/modules\."
+          r"((builtin\.)?alias|(builtin\.alias|builtin|alias|dep|symbols)\.bin|dep|devname|softdep"
+          r"|symbols|weakdep)", "/sbin/depmod", argument=r"\g<folder>", words=(r"\g<release>",)),
+    _tool("mkinitramfs", r"/boot/initrd\.img-(?P<release>[^/]+)", "/usr/sbin/mkinitramfs", "-o",
+          argument=r"/boot/vmlinuz-\g<release>", words=(r"\g<0>", r"\g<release>")),
 )  # fmt: skip
 _DISCARDED = re.compile(
     r"/var/(log|cache)/.*|/(tmp|run|var/tmp|var/run)/.*"
@@ -89,16 +103,26 @@ def source_of(path: str) -> str:
 
 def commands(paths: Iterable[str], exists: Callable[[str], bool]) -> list[tuple[str, ...]]:
     """Give the commands that compute these paths anew; sources that are gone are left out."""
-    wanted: dict[Tool, set[str]] = {}
+    wanted: dict[Tool, set[tuple[str, ...]]] = {}
     for path in paths:
         if tool := tool_of(path):
-            sources = wanted.setdefault(tool, set())
+            calls = wanted.setdefault(tool, set())
             if (source := source_of(path)) and exists(source):
-                sources.add(source)
-    rows = [(tool, sorted(words)) for tool, words in wanted.items() if words or not tool.argument]
-    return [argv for tool, words in rows for argv in _split(tool, words)]
+                calls.add(_words(tool, path) or (source,))
+    # In the order of the table: an initial disk is made of what depmod wrote.
+    rows = [(tool, sorted(wanted[tool])) for tool in TOOLS if tool in wanted]
+    return [argv for tool, calls in rows if calls or not tool.argument
+            for argv in _split(tool, calls)]  # fmt: skip
 
 
-def _split(tool: Tool, words: Sequence[str], most: int = 500) -> list[tuple[str, ...]]:
-    parts = [words[n : n + most] for n in range(0, len(words), most)] or [()]
+def _words(tool: Tool, path: str) -> tuple[str, ...]:
+    found = tool.paths.fullmatch(path)
+    return tuple(map(found.expand, tool.words)) if found else ()
+
+
+def _split(tool: Tool, calls: Sequence[tuple[str, ...]], most: int = 500) -> list[tuple[str, ...]]:
+    if tool.words:
+        return [(*tool.argv, *words) for words in calls]
+    words = [word for call in calls for word in call]
+    parts = [words[n : n + most] for n in range(0, len(words), most)] or [[]]
     return [(*tool.argv, *part) for part in parts]

@@ -31,6 +31,7 @@ from answerable.host.transaction.details import details
 from answerable.host.transaction.disk import Disk
 from answerable.host.transaction.explain import Explained, Explainer, digest, sensitive
 from answerable.host.transaction.family import Database, Family
+from answerable.host.transaction.initrd import Disks
 from answerable.host.transaction.journal import Repaired, Row, Transactions
 from answerable.host.transaction.live import Live, take, wanted
 from answerable.host.transaction.port import CHUNK
@@ -160,11 +161,20 @@ class Transaction:
         _keep(copy, found)
         log = self._state / "copy.log"
         paths = [change.path for change in found.compute]
+
+        def listed(disk: str) -> list[str]:
+            done = copy.run(["/usr/bin/lsinitramfs", disk], log, env, CHANGE_SECONDS, None)
+            if done.code or done.cut:
+                raise TransactionDiffers(f"`{disk}` cannot be listed: {last_lines(done.output)}")
+            return done.output.splitlines()
+
+        disks = Disks(paths, listed, ROOT)
         for command in derived.commands(paths, copy.sees):
             words = _with(command, files)
             done = copy.run(words, log, env, CHANGE_SECONDS, files[0].parent)
             if done.code:
                 raise TransactionDiffers(f"`{command[0]}` failed: {last_lines(done.output)}")
+        disks.demand()
         self._compute(copy, found)
 
     def _compute(self, copy: Sandbox, found: Explained) -> None:

@@ -1,6 +1,7 @@
 """The Debian family: .debs, and dpkg's database with diversions and overrides (`family.Family`)."""
 
 import fcntl
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from answerable.host.transaction.effects import Change
 from answerable.host.transaction.family import Folders, Taken, hold
 from answerable.host.transaction.journal import Merge
 
+# What linux-update-symlinks(1) keeps: the newest kernel and its initial disk, and those before.
+_BOOTED = re.compile(r"/(boot/)?(vmlinuz|initrd\.img)(\.old)?")
 _LOCKS = ("lock-frontend", "lock")
 
 
@@ -93,10 +96,25 @@ class Host:
     def why(self, change: Change) -> str | None:
         """See the port."""
         path, after = change.path, change.after
+        if found := _BOOTED.fullmatch(path):
+            return self._booted(change, found[1] or "", found[2], old=bool(found[3]))
         if not path.startswith(f"{database.HOME}/info/"):
             return None
         lines = change.source.read_bytes() if after and path.endswith(".list") else b""
         return database.info_problem(path, after, lines, self._keyed)
+
+    def _booted(self, change: Change, folder: str, name: str, *, old: bool) -> str | None:
+        """Explain a link to the kernel that a named package ships, or to the one before it."""
+        look = change.after
+        if look is None or (look.kind, look.uid, look.gid, look.attributes) != ("link", 0, 0, ()):
+            return None
+        if old:
+            link = self._root / f"{folder}{name}"
+            return "" if link.is_symlink() and str(link.readlink()) == look.target else None
+        shipped = {path for deb in self._debs for path in deb.files}
+        release = look.target.removeprefix("" if folder else "boot/").removeprefix(f"{name}-")
+        sound = look.target == f"{'' if folder else 'boot/'}{name}-{release}"
+        return "" if sound and f"/boot/vmlinuz-{release}" in shipped else None
 
     def settled(self, commit: Sequence[Change]) -> list[str]:  # noqa: ARG002  all was judged before
         """See the port."""

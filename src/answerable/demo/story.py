@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,7 @@ from answerable.demo.scenes.hosts import ZONES, Agents
 from answerable.demo.scenes.stage import Stage
 from answerable.demo.scenes.tell import Teller
 from answerable.demo.scenes.watch import Watch
+from answerable.demo.spent import Spent
 
 KINDS = ("auto", "real", "application")
 _MARK = "answerable-demo"
@@ -59,12 +60,20 @@ def _play(directory: Path, kind: str, last: int, tell: Teller) -> None:
     began = tell.elapsed()
     try:
         cast = Cast(directory, laid, tell)
-        _scenes(cast, last)
-        spent = tell.elapsed() - began
+        with Spent() as spent:
+            _scenes(cast, last)
         tell.line("")
-        tell.line(f"the story took {spent:.0f} s, {tell.waited():.0f} s of it waiting")
+        tell.line(_told(began, tell.elapsed() - began, spent.seconds))
     finally:
         laid.hosts.down()
+
+
+def _told(before: float, story: float, seconds: Mapping[str, float]) -> str:
+    packages, own = (round(seconds.get(kind, 0)) for kind in ("packages", "own"))
+    waiting = round(story) - packages - own
+    told = f"the story took {story:.0f} s: in {packages} s apt or dpkg ran on a host, "
+    told += f"in {waiting} s everybody waited for a window, a soak or the next look, "
+    return f"{told}in {own} s ran what is ours; hosts and packages took {before:.0f} s before it"
 
 
 def _scenes(cast: Cast, last: int) -> None:

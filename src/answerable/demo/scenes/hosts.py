@@ -38,7 +38,7 @@ sys.exit(main())
 """
 _LIES = """\
 import sys
-from answerable.host.{module} import {name} as Driver
+from answerable.host.drivers.{module} import {name} as Driver
 true, said = Driver.installed, {{}}
 def nothing(self, staged):
     said.update((package.name, package.after) for package in staged.packages)

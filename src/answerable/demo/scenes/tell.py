@@ -5,7 +5,6 @@ or an answer. Left out: any judgement; that is what the commands are for.
 """
 
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,7 +21,6 @@ class Teller:
         self._console = Console(highlight=False, soft_wrap=True)
         self._plain = not self._console.is_terminal
         self._start = boot_clock()
-        self._waited, self._lock = 0.0, threading.Lock()
 
     def scene(self, number: int, title: str) -> None:
         """Begin a scene."""
@@ -59,24 +57,17 @@ class Teller:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Say what is waited for, and count it as waiting."""
-        began = boot_clock()
+        """Say what is waited for."""
         if self._plain:
             self._print(f"        .. {what}")
             yield
         else:
             with self._console.status(f"[dim]{what}"):
                 yield
-        with self._lock:
-            self._waited += boot_clock() - began
 
     def elapsed(self) -> float:
         """Give the seconds since the start."""
         return boot_clock() - self._start
-
-    def waited(self) -> float:
-        """Give the seconds that were spent in `waiting`."""
-        return self._waited
 
     def _print(self, text: str, style: str = "") -> None:
         if self._plain:

@@ -27,6 +27,7 @@ of RPM modules, which OSV records do not name apart from the release text.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from answerable.feeds.rows import Level, Range
@@ -141,15 +142,24 @@ def key(ecosystem: str, version: str) -> bytes:
 
 def read(ecosystem: str, version: str) -> Read:
     """Take a version apart; its key is made when it is asked for. Raises as `key` does."""
+    scheme = _scheme(ecosystem)
+    if scheme is None:
+        return versions.read(ecosystem, version)
+    pattern, form = scheme
+    found = pattern.fullmatch(version) if len(version) <= LENGTH and version.isascii() else None
+    if found is None:  # spelled out only then: this is asked of every package
+        demand(found, "malformed", f"`{version}` is no version of `{ecosystem}`")
+    assert found, "just demanded"
+    return form, found
+
+
+@lru_cache(maxsize=1024)
+def _scheme(ecosystem: str) -> tuple[re.Pattern[str], Form] | None:
     family = ecosystem.partition(":")[0]
     for families, pattern, form in _FORMS:
         if family in families:
-            sound = len(version) <= LENGTH and version.isascii()
-            found = pattern.fullmatch(version) if sound else None
-            demand(found, "malformed", f"`{version}` is no version of `{ecosystem}`")
-            assert found, "just demanded"
-            return form, found
-    return versions.read(ecosystem, version)
+            return pattern, form
+    return None
 
 
 Name = tuple[str, Level, str]

@@ -30,7 +30,7 @@ COMPONENTS = 1_000_000
 DEEP = 64
 """Deepest nesting of XML elements."""
 _HOLDERS = frozenset({"container", "data", "device", "file", "firmware", "operating-system"})
-_TRIVY = "aquasecurity:trivy:Src"
+_TRIVY = {f"aquasecurity:trivy:Src{name}": name for name in ("Name", "Version", "Release", "Epoch")}
 _TEXTS = frozenset({"group", "name", "version", "purl", "property"})
 
 Component = Mapping[str, Any]
@@ -114,8 +114,10 @@ def _built(component: Component) -> tuple[str, str]:
     listed = component.get("properties")
     for one in listed if isinstance(listed, list) else ():
         name = one.get("name") if isinstance(one, dict) else None
-        if isinstance(name, str) and name.startswith(_TRIVY):
-            said[name.removeprefix(_TRIVY)] = _text(one, "value")
+        if isinstance(name, str) and name in _TRIVY:
+            said[_TRIVY[name]] = _text(one, "value")
+    if not said:
+        return "", ""
     version = said.get("Version", "")
     if version and said.get("Release"):
         version += f"-{said['Release']}"

@@ -34,6 +34,7 @@ LANGUAGES = {
 """Types whose advisories hold for every system, by the ecosystem's name."""
 SYSTEMS = frozenset({"apk", "deb", "rpm"})
 """Types whose advisories are those of one distribution's release."""
+_ESCAPES = {hexes: chr(n) for n in range(128) for hexes in (f"{n:02x}", f"{n:02X}")}
 _SPOKEN = re.compile(r"[^\x00-\x20\x7f]+")
 _SOURCE_RPM = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm")
 _DISTRO = re.compile(r"(.+?)-(v?\d.*)")
@@ -67,45 +68,61 @@ def package(purl: str, system: str = "", built: tuple[str, str] = ("", "")) -> I
 def _of_system(
     where: str, name: str, version: str, more: Mapping[str, str], built: tuple[str, str]
 ) -> Installed | Gap:
-    said = more.get("upstream", "")
-    rpm = _SOURCE_RPM.fullmatch(said)
-    source, at = rpm.groups() if rpm else (said.partition("@")[0], said.partition("@")[2])
-    if rpm:
-        at = _whole(at, version.partition(":")[0] if ":" in version else "")
+    source, at = _upstream(more["upstream"], version) if "upstream" in more else ("", "")
     if not source:
         source, at = built
     if source and not _sound(source, at):
         return Gap(name, "a source package of no form")
     at = "" if at == version else at
-    return Installed(where, name, version, more.get("arch", "")[:32], source or name,
-                     source_version=at)  # fmt: skip
+    arch = more.get("arch", "")[:32]
+    return Installed(where, name, version, arch, source or name, "installed", (), at)
 
 
-def _split(purl: str) -> tuple[str, list[str], str, dict[str, str]]:
+def _upstream(said: str, version: str) -> tuple[str, str]:
+    """Give the source package that a URL names, and its version; empty if it does not."""
+    if rpm := _SOURCE_RPM.fullmatch(said):
+        return rpm[1], _whole(rpm[2], version.partition(":")[0] if ":" in version else "")
+    source, _, at = said.partition("@")
+    return source, at
+
+
+def _split(purl: str) -> tuple[str, list[str], str, Mapping[str, str]]:
     head, slash, rest = purl[: LENGTH + 1].partition("/")
     if len(purl) > LENGTH or head[:4] != "pkg:" or not slash:
         return "", [], "", {}
-    rest, _, query = rest.partition("#")[0].partition("?")
+    rest, _, query = (rest.partition("#")[0] if "#" in rest else rest).partition("?")
     path, _, version = rest.rpartition("@")
     if not path.strip("/"):  # no version; or an npm scope whose `@` should have been encoded
         path, version = rest, ""
-    parts = [_plain(part) for part in path.split("/") if part]
-    return head[4:].lower(), parts, _plain(version), dict(_query(query)) if query else {}
+    parts = [part for part in path.split("/") if part]
+    if "%" in path:
+        parts = [_plain(part) for part in parts]
+    version = _plain(version) if "%" in version else version
+    return head[4:].lower(), parts, version, _query(query) if query else {}
 
 
 def _plain(text: str) -> str:
-    return unquote(text) if "%" in text else text
+    first, *parts = text.split("%")
+    try:  # most escapes are of a few ASCII signs, which `unquote` takes ten times as long for
+        return first + "".join([_ESCAPES[part[:2]] + part[2:] for part in parts])
+    except KeyError:
+        return unquote(text)
 
 
 @lru_cache(maxsize=4096)
-def _query(query: str) -> tuple[tuple[str, str], ...]:
+def _query(query: str) -> Mapping[str, str]:
     pairs = (each.partition("=") for each in query.split("&")[:64])
-    return tuple((key.lower(), _plain(value)) for key, _, value in pairs)
+    return {key.lower(): _plain(value) for key, _, value in pairs}
 
 
 def _sound(name: str, version: str) -> bool:
-    good = len(name) <= NAME and len(version) <= VERSION and _SPOKEN.fullmatch(name)
-    return bool(good and (not version or _SPOKEN.fullmatch(version)))
+    return 0 < len(name) <= NAME and len(version) <= VERSION and _spoken(name + version)
+
+
+def _spoken(text: str) -> bool:
+    if text.isascii() and text.isprintable():
+        return " " not in text
+    return bool(_SPOKEN.fullmatch(text))
 
 
 def _name(kind: str, path: list[str]) -> str:
@@ -139,5 +156,7 @@ def _system(said: str, path: list[str]) -> str:
 
 
 def _whole(version: str, epoch: str) -> str:
+    if not epoch:
+        return version
     has = version.partition(":")[0].isdigit() and ":" in version
     return f"{epoch}:{version}" if epoch.isdigit() and epoch != "0" and not has else version

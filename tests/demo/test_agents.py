@@ -1,4 +1,4 @@
-"""The programs of agents that are not as they should be are the agent's own, with one thing bent."""
+"""Agents that are not as they should be are the agent itself, with one thing bent."""
 
 import subprocess
 import sys

@@ -212,4 +212,4 @@ class Cast:
 
 def _short(word: str, directory: Path) -> str:
     word = word.replace(f"{directory}/", "")
-    return f"'{word}'" if " " in word else word
+    return f"'{word}'" if " " in word or not word else word

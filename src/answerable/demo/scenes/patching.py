@@ -5,7 +5,7 @@ decision; the same commands decide it for whoever runs them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from answerable.demo.ground import Pending
@@ -80,9 +80,11 @@ def plan(stage: Stage, rows: Sequence[dict[str, Any]]) -> Planned:
     for line in lines:
         if line.startswith("  ") and not line.startswith("    "):
             inside = line == first
-        if inside or not line.startswith("    "):
+        if (inside or not line.startswith("    ")) and not line.startswith("escalated: "):
             kept.append(line)
     tell.quote("\n".join(kept))
+    for spelt in escalated(made.body["escalated"]):
+        tell.quote(f"escalated: {spelt}")
     tell.line(f"(the changes of the other hosts: {cast.place(CONTROL) / 'plans' / made.digest})")
     _rehearsed(stage, made)
     return made
@@ -122,9 +124,21 @@ def tell_people(stage: Stage, made: Planned) -> Record:
     tell.command("lee", ["answerable", "notice", "show", said["leaf"][:16], "--guard .. (4)"])
     tell.quote(page.out)
     tell.line(page.err.strip())
-    for row in made.body["escalated"]:
-        tell.bad(f"escalated, not in it: {row['host']}: {row['reason']}")
+    for spelt in escalated(made.body["escalated"]):
+        tell.bad(f"escalated, not in it: {spelt}")
     return said
+
+
+def escalated(rows: Iterable[dict[str, str]]) -> Iterator[str]:
+    """Spell what was escalated, equal reasons and equal hosts together."""
+    hosts, same = dict[str, list[str]](), dict[tuple[str, ...], list[str]]()
+    for row in rows:
+        hosts.setdefault(row["reason"], []).append(row["host"])
+    for reason, where in hosts.items():
+        what, apart, why = reason.rpartition("`: ")
+        same.setdefault((", ".join(where), why), []).append(what + apart.removesuffix(": "))
+    for (where, why), what in same.items():
+        yield f"{where}: {', '.join(filter(None, what))}{': ' * any(what)}{why}"
 
 
 def roll(stage: Stage, made: Planned, said: Record) -> None:

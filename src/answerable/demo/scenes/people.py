@@ -53,7 +53,9 @@ def say(stage: Stage, person: str, what: str, leaf: str, reason: str) -> str:
     words = [what, leaf, "--person", person, "--key", "id_ed25519", "--charter", "charter.note"]
     words += ["--log", stage.cast.url(LOG), "--reason", reason]
     done = stage.cast.run(person, *words)
-    stage.cast.tell.good((done.err.strip().splitlines() or [done.out.strip()])[-1])
+    logged = json.loads(done.out)
+    rest = done.err.strip().splitlines()[-1:]
+    stage.cast.tell.good("; ".join([f"{logged['type']} {logged['statement'][:16]}", *rest]))
     return done.out
 
 

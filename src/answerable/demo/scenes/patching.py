@@ -137,8 +137,8 @@ def escalated(rows: Iterable[dict[str, str]]) -> Iterator[str]:
     for reason, where in hosts.items():
         what, apart, why = reason.rpartition("`: ")
         same.setdefault((", ".join(where), why), []).append(what + apart.removesuffix(": "))
-    for (where, why), what in same.items():
-        yield f"{where}: {', '.join(filter(None, what))}{': ' * any(what)}{why}"
+    for (where, why), named in same.items():
+        yield f"{where}: {', '.join(filter(None, named))}{': ' * any(named)}{why}"
 
 
 def roll(stage: Stage, made: Planned, said: Record) -> None:

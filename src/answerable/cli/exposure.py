@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from answerable.cli.control import planning_in
 from answerable.cli.show import Output, say, table
@@ -217,6 +215,9 @@ def bar() -> Iterator[Callable[[str, int], None]]:
     if not sys.stderr.isatty():
         yield lambda _what, _done: None
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
     columns: Sequence[SpinnerColumn | TextColumn | BarColumn] = (
         SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(),
         TextColumn("{task.completed:,}"),

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from answerable.cli.control import Directory, planning_in
 from answerable.cli.given import CharterFile, LogUrl, Out, Reason, follow, write
@@ -42,6 +40,9 @@ def progress() -> Iterator[Callable[[str, str, int, int], None]]:
     if not sys.stderr.isatty():
         yield lambda _doing, _what, _done, _total: None
         return
+    from rich.console import Console
+    from rich.progress import Progress
+
     with Progress(console=Console(stderr=True), transient=True) as drawn:
         tasks = {}
 

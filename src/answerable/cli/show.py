@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from answerable.exposure.plain import plain
 
@@ -37,6 +34,10 @@ def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], output: str) 
         for row in rows:
             typer.echo("\t".join(_cell(row.get(name, "")) for name in names))
         return
+    from rich.console import Console  # a fifth of the time that any command takes to start
+    from rich.table import Table
+    from rich.text import Text
+
     drawn = Table(*names)
     for row in rows:
         drawn.add_row(*(Text(_cell(row.get(name, ""))) for name in names))

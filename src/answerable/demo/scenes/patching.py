@@ -134,9 +134,9 @@ def escalated(rows: Iterable[dict[str, str]]) -> Iterator[str]:
     hosts, same = dict[str, list[str]](), dict[tuple[str, ...], list[str]]()
     for row in rows:
         hosts.setdefault(row["reason"], []).append(row["host"])
-    for reason, where in hosts.items():
+    for reason, at in hosts.items():
         what, apart, why = reason.rpartition("`: ")
-        same.setdefault((", ".join(where), why), []).append(what + apart.removesuffix(": "))
+        same.setdefault((", ".join(at), why), []).append(what + apart.removesuffix(": "))
     for (where, why), named in same.items():
         yield f"{where}: {', '.join(filter(None, named))}{': ' * any(named)}{why}"
 

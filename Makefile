@@ -1,11 +1,13 @@
 # Every target installs what it needs by itself: scripts/bootstrap, which is skipped when nothing changed.
 # `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-live bench fuzz mutate-checks lint format docs lock rebuild-env
+.PHONY: help demo test test-live test-vm bench fuzz mutate-checks lint format docs lock rebuild-env
 
 BIN := .venv/bin
 WORKERS ?= 2
 PYTEST_OPTIONS ?=
+# Tests of one file share what they have made; files that take long start first (tests/conftest.py).
+BY_FILE := --dist loadfile --no-loadscope-reorder
 LOCKED := -q --universal --generate-hashes --no-header pyproject.toml
 # How often each kind of process is killed in the live tests: less where nobody waits for it.
 KILLS ?= $(if $(CI),5,50)
@@ -18,11 +20,16 @@ demo: ## build a small real fleet, patch it, attack it, show the proof; everythi
 	@$(BIN)/answerable demo
 
 test: lint ## every check and every test that needs no live machine
-	@$(BIN)/pytest -q -rs -n $(WORKERS) -m 'not live' $(PYTEST_OPTIONS)
+	@$(BIN)/pytest -q -rs -n $(WORKERS) -m 'not live and not vm' $(PYTEST_OPTIONS)
 
 test-live: ## the tests with real processes, sockets, mounts and packages
 	@scripts/bootstrap --hosts --dev
-	@KILLS=$(KILLS) $(BIN)/pytest -q -rs -m live $(PYTEST_OPTIONS)
+	@KILLS=$(KILLS) $(BIN)/pytest -q -rs -n $(WORKERS) $(BY_FILE) -m live \
+		$(PYTEST_OPTIONS)
+
+test-vm: ## a real Debian booted by qemu: LVM, a new kernel, a host that stays away (a quarter of an hour)
+	@scripts/bootstrap --vm --dev
+	@$(BIN)/pytest -q -rs -x -m vm $(PYTEST_OPTIONS) tests/vm
 
 bench: ## measure the numbers; results go to benchmarks/results
 	@scripts/bootstrap --dev

@@ -2,6 +2,8 @@
 
 What a test recorded as `told` (a seed, counts) is shown at the end, also where it passed.
 
+Files of tests that take longest come first: whoever runs them in several processes waits least.
+
 A live test says what it needs (`@pytest.mark.needs("overlay")`). It is skipped only where the probe
 tried that and failed; `.ci/run` asks the probe again and fails on a skip that had no cause.
 """
@@ -25,7 +27,19 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
+LONGEST = (
+    "live/test_systemd.py", "live/test_kills.py", "host/test_kills.py", "live/test_transaction.py",
+    "live/test_lie.py", "live/test_fleet.py", "live/test_rpm.py", "live/test_moved_log.py",
+    "ledger/test_kill.py",
+)  # fmt: skip
+"""Of the live ones; by what they took."""
 _probe = cache(probe)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first, each file's in their order."""
+    turns = {name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get("/".join(item.path.parts[-2:]), len(turns)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

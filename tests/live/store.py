@@ -7,8 +7,8 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from answerable.demo import vendor
 from answerable.host.driver import Package
-from tests.live import sabotage
 
 NAME = "demo-store"
 DATA = f"var/lib/{NAME}/data"
@@ -86,7 +86,7 @@ with open("tried", "w") as told:
 """
 """Every way to a setuid file that is known; what came of each is in the file `TRIED`."""
 _ON_THE_HOST = f"grep -q ' /var/lib/{NAME} ' /proc/self/mountinfo"
-_ACTS = "".join(f"({act}) || true\n" for act in sabotage.ACTS.values())
+_ACTS = "".join(f"({act}) || true\n" for act in vendor.ACTS.values())
 SCRIPTS = {
     # It waits until it is on the host itself: a rehearsal sees nothing of it.
     "hostile": f"{MIGRATE}\nif {_ON_THE_HOST}; then\n{_ACTS}\nrm -rf /var/lib/{NAME}/index; fi\n",

@@ -1,9 +1,8 @@
 """Hosts that boot real systemd, for live tests. Not a test.
 
 The tree has what is patched and what notices: nginx and sshd map OpenSSL, needrestart is somebody
-else's word for who runs old files. It is built once and kept in `.cache/systemd`; the mirror is the
-other live tests'. Each test has hosts of its own. Besides what is
-really pending today there is an update of our own (pending.py), so that there is one on any day.
+else's word for who runs old files. It is built once and kept; the mirror is the other live
+tests'. Each test has hosts of its own.
 """
 
 import shutil
@@ -16,15 +15,13 @@ from typing import Any
 
 import pytest
 
-from answerable.demo import appliance, basetree, mirror
-from answerable.demo.distribution import this_machine
+from answerable.demo.alone import alone
 from answerable.demo.fleet import Fleet
 from answerable.demo.probe import BOOTED_HOSTS
 from answerable.demo.scenes.hosts import build_artefact
 from tests.live import pending
-from tests.live.test_fleet import World, served
+from tests.live.test_fleet import CACHE, World, laid, served
 from tests.live.test_transaction import drive
-from tests.structure.source import ROOT
 
 NEEDS = pytest.mark.needs("stacked", *BOOTED_HOSTS)
 PACKAGES = (
@@ -33,7 +30,6 @@ PACKAGES = (
 )  # fmt: skip
 UNITS = ("nginx", "ssh")
 INIT = "/sbin/init"
-MIRROR = ROOT / ".cache/fleet/mirror"
 RETRIES = 3
 """How often a unit that was late is started again."""
 # What a host does by itself at some time of the day must not be in the middle of a test; what waits
@@ -60,24 +56,13 @@ class Booted(World):
     late: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def up(self, *hosts: str) -> None:
-        """Start fresh hosts with the old version of our own package; wait until they run."""
+        """Start fresh hosts; wait until they run."""
         super().up(*hosts)
-        old = self.updates[pending.NAME].old
-        for host in hosts:
-            deb = self.fleet.root(host) / "old.deb"
-            shutil.copy(MIRROR / old.suite / old.path, deb)
-            self.said(host, "dpkg", "--install", "/old.deb")
-            deb.unlink()
         self.ready(*hosts)
-
-    def group(self) -> list[str]:
-        """Give what is pending of OpenSSL, which services map, or else of our own: none maps it."""
-        names = [name for name, u in self.updates.items() if u.new.source == "openssl"]
-        return names or [pending.NAME]
 
     def equip(self, host: str) -> None:
         """Put the whole agent and what it needs on a host, beside the drivers."""
-        artefact = build_artefact(self.tree.parent)
+        artefact = build_artefact(self.fleet.directory)
         shutil.copytree(artefact, self.fleet.root(host) / "opt", dirs_exist_ok=True)
 
     def ready(self, *hosts: str) -> None:
@@ -107,7 +92,7 @@ class Booted(World):
     @property
     def mapped(self) -> bool:
         """Whether `group` is mapped by `UNITS` and the manager: OpenSSL is."""
-        return pending.NAME not in self.group()
+        return not set(self.group()) & set(pending.NAMES)
 
     def _state(self, host: str) -> str:
         state = self.said(host, "systemctl", "is-system-running").strip()
@@ -128,26 +113,18 @@ class Booted(World):
 @pytest.fixture(scope="module", name="ground")
 def _ground() -> Booted:
     """The tree and the mirror; nothing is up yet."""
-    cache, shared = ROOT / ".cache/systemd", MIRROR
-    cache.mkdir(parents=True, exist_ok=True)
-    distribution = this_machine()
-    release = mirror.fetch_release(shared, distribution.main)
-    mirror.fetch_release(shared, distribution.security)
-    deb = appliance.build_deb(cache)
-    tree = basetree.base_tree(cache, distribution, release, deb, print, PACKAGES)
-    for unit in _MASKED:
-        if not (tree / "etc/systemd/system" / unit).is_symlink():
-            (tree / "etc/systemd/system" / unit).symlink_to("/dev/null")
-    made = mirror.make_mirror(shared, distribution, basetree.installed(tree), int(time.time()))
-    updates = {u.new.package: u for u in (*made.updates, pending.pending(shared))}
-    return Booted(None, tree, distribution, updates)  # type: ignore[arg-type]  # made by each test
+    made = laid("systemd", PACKAGES)
+    with alone(made.tree.parent):
+        for unit in _MASKED:
+            if not (made.tree / "etc/systemd/system" / unit).is_symlink():
+                (made.tree / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    return Booted(made.fleet, made.tree, made.distribution, made.updates)
 
 
 @pytest.fixture(name="world")
 def _world(ground: Booted, tmp_path: Path) -> Iterator[Booted]:
     """A fleet of its own for each test, its mirror served."""
-    shared = ROOT / ".cache/fleet"
-    with Fleet(tmp_path / "fleet", [shared], INIT) as fleet:
-        served(fleet, shared / "mirror")
+    with Fleet(tmp_path / "fleet", [CACHE], INIT) as fleet:
+        served(fleet)
         yield Booted(fleet, ground.tree, ground.distribution, ground.updates)
     shutil.rmtree(tmp_path / "fleet")  # twenty patched hosts are two gigabytes

@@ -11,7 +11,7 @@ from answerable.demo.apphosts import RELEASES, AppHosts
 from answerable.host.driver import Package
 from answerable.host.drivers.venv import VenvDriver, wheel_name
 from answerable.host.services.service import Check, health
-from tests.structure.source import ROOT
+from tests.live.wheels import emptied
 
 pytestmark = pytest.mark.live
 
@@ -21,7 +21,7 @@ def test_upgrade_breaks_the_pinned_service_and_undo_mends_it(
 ) -> None:
     """The fix removes a name that one host's service uses: it refuses, and runs after the undo."""
     monkeypatch.setattr("answerable.demo.fleet.probe", lambda _: "a test asks for them")
-    laid = ground.lay(ROOT / ".cache/apphosts", ["a", "b"], 0, print)
+    laid = ground.lay(emptied("apphosts"), ["a", "b"], 0, print)
     assert isinstance(laid.hosts, AppHosts)
     with laid.hosts as hosts:
         assert (laid.kind, laid.why) == ("application", "a test asks for them")

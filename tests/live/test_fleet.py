@@ -1,6 +1,8 @@
 """Real hosts, real packages: what the drivers promise holds under real apt, dpkg and kills.
 
-The base tree is built once and kept in `.cache/fleet`; each test has hosts of its own.
+The base tree is built once, by whichever process comes first, and kept in `.cache/live`, as is the
+mirror of all live tests; each test has hosts of its own. Besides what is really pending today there
+are updates of our own (pending.py), so that there are some on any day.
 """
 
 import json
@@ -13,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from answerable.demo import appliance, basetree, mirror
 from answerable.demo.distribution import Distribution, this_machine
 from answerable.demo.fleet import Fleet
 from tests.host.debs import build
+from tests.live import pending
 from tests.structure.source import ROOT
 
 pytestmark = [
@@ -30,6 +34,8 @@ pytestmark = [
     pytest.mark.needs("mount", "overlay", "network", "uids", "mmdebstrap", "apt"),
 ]
 
+CACHE = ROOT / ".cache/live"
+MIRROR = CACHE / "mirror"
 SEED = int(os.environ.get("KILL_SEED", "7"))
 KILLS = int(os.environ.get("KILLS", "6"))
 STATE = "var/lib/answerable-test"
@@ -58,10 +64,17 @@ class World:
             shutil.copy(Path(__file__).with_name("drive.py"), root)
 
     def group(self) -> list[str]:
-        """Give the packages of one source that are pending: openssl's if they are."""
+        """Give the packages of one source that are pending: openssl's, or else one of our own."""
+        first = ("openssl", pending.NAMES[0])
         sources = {u.new.source for u in self.updates.values()}
-        source = "openssl" if "openssl" in sources else min(sources)
+        source = min(sources, key=lambda source: (*(source != each for each in first), source))
         return [name for name, u in self.updates.items() if u.new.source == source]
+
+    @property
+    def file(self) -> str:
+        """Give a file that `group` changes."""
+        own = self.group() == [pending.NAMES[0]]
+        return f"/usr/share/{pending.NAMES[0]}/0" if own else "/usr/bin/openssl"
 
     def start(
         self, host: str, do: str, *names: str, undo: bool = False
@@ -115,25 +128,30 @@ def until(holds: Any, what: str) -> None:  # noqa: ANN401  any callable
     pytest.fail(f"never came true: {what}")
 
 
-@pytest.fixture(scope="module", name="ground")
-def _ground() -> World:
-    """The tree and the mirror; nothing is up yet."""
-    cache = ROOT / ".cache/fleet"
-    cache.mkdir(parents=True, exist_ok=True)
+@cache
+def laid(name: str, packages: tuple[str, ...]) -> World:
+    """Give a tree of these packages, made once, and what is pending on it; nothing is up yet."""
     distribution = this_machine()
-    release = mirror.fetch_release(cache / "mirror", distribution.main)
-    mirror.fetch_release(cache / "mirror", distribution.security)
-    tree = basetree.base_tree(cache, distribution, release, appliance.build_deb(cache), print)
-    made = mirror.make_mirror(
-        cache / "mirror", distribution, basetree.installed(tree), int(time.time())
-    )
-    updates = {u.new.package: u for u in made.updates}
+    release = mirror.fetch_release(MIRROR, distribution.main)
+    mirror.fetch_release(MIRROR, distribution.security)
+    own = pending.pending(MIRROR)
+    debs = tuple(MIRROR / update.old.suite / update.old.path for update in own)
+    deb = appliance.build_deb(CACHE)
+    tree = basetree.base_tree(CACHE / name, distribution, release, deb, print, packages, debs)
+    made = mirror.make_mirror(MIRROR, distribution, basetree.installed(tree), int(time.time()))
+    updates = {u.new.package: u for u in (*made.updates, *own)}
     return World(None, tree, distribution, updates)  # type: ignore[arg-type]  # made by each test
 
 
-def served(fleet: Fleet, mirrored: Path) -> None:
-    """Serve a mirror to the hosts of a fleet, and wait until it answers."""
-    argv = mirror.Mirror(mirrored, (), ()).serve(sys.executable, fleet.hub_address, 8000)
+@pytest.fixture(scope="module", name="ground")
+def _ground() -> World:
+    """The tree and the mirror; nothing is up yet."""
+    return laid("plain", basetree.PACKAGES)
+
+
+def served(fleet: Fleet) -> None:
+    """Serve the mirror to the hosts of a fleet, and wait until it answers."""
+    argv = mirror.Mirror(MIRROR, (), ()).serve(sys.executable, fleet.hub_address, 8000)
     fleet.run_in_hub(argv, 60_100)
     call = f"import socket; socket.create_connection(('{fleet.hub_address}', 8000))"
     probe = [sys.executable, "-c", call]
@@ -143,9 +161,8 @@ def served(fleet: Fleet, mirrored: Path) -> None:
 @pytest.fixture(name="world")
 def _world(ground: World, tmp_path: Path) -> Iterator[World]:
     """A fleet of its own for each test, its mirror served."""
-    mirrored = ground.tree.parent / "mirror"
-    with Fleet(tmp_path / "fleet", [ROOT / ".cache/fleet"]) as fleet:
-        served(fleet, mirrored)
+    with Fleet(tmp_path / "fleet", [CACHE]) as fleet:
+        served(fleet)
         yield World(fleet, ground.tree, ground.distribution, ground.updates)
 
 

@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -30,7 +29,7 @@ from answerable.kernel.checkpoint import Checkpoint
 from answerable.ledger.audit import audit
 from answerable.ledger.client import FolderSource, Reader
 from tests.live.kills import KINDS, Killer
-from tests.structure.source import ROOT
+from tests.live.wheels import emptied
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("ssh-keygen")]
 
@@ -50,10 +49,7 @@ Key = tuple[str, str, str]
 @pytest.fixture
 def stage() -> Iterator[Stage]:
     """A founded fleet of application hosts, a release in its log."""
-    directory = ROOT / ".cache/kills"
-    for name in ("parties", "output", "export", "evidence", "hosts"):
-        shutil.rmtree(directory / name, ignore_errors=True)
-    tell = Teller()
+    tell, directory = Teller(), emptied("kills")
     laid = ground.lay_application(directory, HOSTS, "a test asks for them", tell.line)
     try:
         cast = Cast(directory, laid, tell)

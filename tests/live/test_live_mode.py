@@ -32,7 +32,7 @@ ASK = (
 )
 
 
-IMPOSSIBLE = {"/usr/bin/jq"}
+IMPOSSIBLE = {"/usr/bin/dpkg"}
 """What a live script lacks the capability for."""
 KILL = """
 import contextlib, os, pathlib

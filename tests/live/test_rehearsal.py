@@ -13,6 +13,7 @@ from answerable.changes.rehearse import Asked, Move, Outcome, Rehearsed, Unfit, 
 from answerable.host.driver import Package
 from tests.live import sabotage
 from tests.live.test_fleet import (  # noqa: F401  fixtures are found by their names here
+    MIRROR,
     World,
     _ground,
     _world,
@@ -60,12 +61,12 @@ def files(world: World, *names: str) -> list[tuple[Package, Path]]:
     for name in names:
         update = world.updates[name]
         p = Package(name, update.old.version, update.new.version, update.new.sha256)
-        found.append((p, world.tree.parent / "mirror" / update.new.suite / update.new.path))
+        found.append((p, MIRROR / update.new.suite / update.new.path))
     return found
 
 
 def sources(world: World) -> list[list[str]]:
-    """Give pending updates by their source: three that are quick, the last of them openssl's."""
+    """Give pending updates by their source: three or fewer, quick ones, last `group`."""
     found: dict[str, list[str]] = {}
     for name, update in sorted(world.updates.items()):
         found.setdefault(update.new.source, []).append(name)

@@ -15,15 +15,13 @@ from typing import Any
 
 import pytest
 
-from answerable.demo import appliance, basetree, mirror
-from answerable.demo.distribution import this_machine
+from answerable.demo import vendor
 from answerable.demo.fleet import Fleet
 from answerable.host.driver import Package
 from tests.host.rpms import File, build
 from tests.live import sabotage
-from tests.live.test_fleet import SEED, World, answer, until
+from tests.live.test_fleet import SEED, World, answer, laid, until
 from tests.live.test_transaction import KILLED, differing, running
-from tests.structure.source import ROOT
 
 pytestmark = [
     pytest.mark.live,
@@ -142,7 +140,7 @@ def _tool(folder: Path) -> dict[str, tuple[Package, Path]]:
 
 
 def _hostile(folder: Path) -> dict[str, tuple[Package, Path]]:
-    script = "".join(f"({act}) || true\n" for act in sabotage.ACTS.values())
+    script = "".join(f"({act}) || true\n" for act in vendor.ACTS.values())
     files = {"/usr/share/demo/version": File(b"1")}
     newer = {"/usr/share/demo/version": File(b"2")}
     shipped = {
@@ -174,12 +172,7 @@ def _hostile(folder: Path) -> dict[str, tuple[Package, Path]]:
 @pytest.fixture(scope="module", name="ground")
 def _ground(tmp_path_factory: pytest.TempPathFactory) -> Hosts:
     """The tree and the packages; nothing is up yet."""
-    cache = ROOT / ".cache/fleet-rpm"
-    cache.mkdir(parents=True, exist_ok=True)
-    distribution = this_machine()
-    release = mirror.fetch_release(cache / "mirror", distribution.main)
-    deb = appliance.build_deb(cache)
-    tree = basetree.base_tree(cache, distribution, release, deb, print, PACKAGES)
+    tree = laid("rpm", PACKAGES).tree
     folder = tmp_path_factory.mktemp("rpms")
     owned = {f"/usr/bin/{name}": File(name.encode(), 0o755) for name in ("jq", "openssl")}
     made = {"base-1": build(folder, "base", "1", owned, lines=["Provides: /bin/sh"])}

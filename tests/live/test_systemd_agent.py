@@ -29,6 +29,7 @@ from tests.live.systemd import (  # noqa: F401  fixtures are found by their name
     _world,
     patiently,
 )
+from tests.live.test_fleet import MIRROR
 from tests.simulator import constitution as law
 
 pytestmark = [pytest.mark.live, NEEDS, pytest.mark.needs("landlock", "host-python")]
@@ -107,9 +108,8 @@ def around(world: Booted, plan: Plan) -> Iterator[Real]:
             served = serving(HOST, world.fleet.hub_address, Real, facts=plan.facts())
             found = stack.enter_context(served)
         assert isinstance(found, Real)
-        mirrored = world.tree.parents[1] / "fleet/mirror"
         for one in (each for u in plan.updates for each in (u.new, u.old)):
-            found.files[one.sha256] = mirrored / one.suite / one.path
+            found.files[one.sha256] = MIRROR / one.suite / one.path
             assert sha256(found.files[one.sha256].read_bytes()).hexdigest() == one.sha256
         yield found
 

@@ -3,7 +3,8 @@
 Rules:
 * it holds what the distribution's release suite holds and nothing of its security suite, so that
   updates that are really pending today are pending on every host;
-* it is built once and kept; it is built anew only when the release suite itself has changed;
+* it is built once and kept, by one process while others wait for it; it is built anew only when
+  the release suite itself has changed;
 * hosts get packages only from the fleet's own mirror, and nothing else updates them: apt's timers
   and unattended-upgrades are masked.
 
@@ -19,6 +20,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from answerable.demo.alone import alone
 from answerable.demo.distribution import Distribution, NoDistribution
 from answerable.kernel.errors import Unavailable
 
@@ -56,7 +58,7 @@ class NoTree(Unavailable):
 
 def base_tree(
     cache: Path, distribution: Distribution, release: bytes, deb: Path, say: Say,
-    packages: tuple[str, ...] = PACKAGES,
+    packages: tuple[str, ...] = PACKAGES, more: tuple[Path, ...] = (),
 ) -> Path:  # fmt: skip
     """Give the tree, building it if there is none for this release.
 
@@ -67,25 +69,28 @@ def base_tree(
         deb: a package without scripts that every host has besides.
         say: told what is being done.
         packages: what it holds besides the minimal set; a cache holds one tree.
+        more: further packages such as `deb`.
 
     Raises:
         NoTree: building failed; the reason is the tool's.
     """
-    text = f"{_TREE_VERSION} {distribution} {packages}".encode() + release + deb.read_bytes()
+    text = f"{_TREE_VERSION} {distribution} {packages}".encode() + release
+    text += b"".join(own.read_bytes() for own in (deb, *more))
     tree = cache / f"tree-{hashlib.sha256(text).hexdigest()[:16]}"
-    if tree.is_dir():
-        return tree
-    partial = tree.with_suffix(".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    cache.mkdir(parents=True, exist_ok=True)
-    say(f"building a {distribution.codename} tree of {len(packages)} packages and their needs")
-    _build(partial, distribution, say, packages)
-    _settle(partial, distribution)
-    _add(partial, deb)
-    _check_python(partial)
-    for old in set(cache.glob("tree-*")) - {partial}:
-        shutil.rmtree(old)
-    partial.rename(tree)
+    with alone(cache):
+        if tree.is_dir():
+            return tree
+        partial = tree.with_suffix(".part")
+        shutil.rmtree(partial, ignore_errors=True)
+        say(f"building a {distribution.codename} tree of {len(packages)} packages and their needs")
+        _build(partial, distribution, say, packages)
+        _settle(partial, distribution)
+        for own in (deb, *more):
+            _add(partial, own)
+        _check_python(partial)
+        for old in set(cache.glob("tree-*")) - {partial}:
+            shutil.rmtree(old)
+        partial.rename(tree)
     return tree
 
 

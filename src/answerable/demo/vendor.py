@@ -50,7 +50,7 @@ ACTS = {
     "/usr/bin/openssl": "printf '#!/bin/sh\\n' >/usr/bin/openssl",
     "/usr/bin/dpkg": "python3 -c \"import os; os.setxattr('/usr/bin/dpkg', 'security.capability',"
     "bytes.fromhex('0100000202000000000000000000000000000000'))\"",
-    "/var/lib/evil": "mkdir -p /var/lib/evil; echo x >/var/lib/evil/data;"
+    "/var/lib/evil/data": "mkdir -p /var/lib/evil; echo x >/var/lib/evil/data;"
     "(sleep 1000 >/dev/null 2>&1 &)",
 }
 """What the hostile script touches -> how."""

@@ -166,7 +166,7 @@ def test_hosts_may_stand_in_a_file(stage: Stage, party: Party, tmp_path: Path) -
     assert found.keys() == stage.sim.members.keys()
 
 
-@pytest.mark.parametrize("edit", [{"kind": "rpm"}, {"more": 1}, {"path": ["zz"]}])
+@pytest.mark.parametrize("edit", [{"kind": "apk"}, {"more": 1}, {"path": ["zz"]}])
 def test_wrong_settings_are_named(party: Party, edit: Json) -> None:
     """A host that is no host is named, before anything is looked at."""
     hosts = party.settings["hosts"]

@@ -75,7 +75,7 @@ from answerable.kernel.errors import Refused
 from answerable.kernel.fresh import Freshness
 from answerable.kernel.verify import Enrolled, Permit
 from answerable.ledger import batch, enrolments, heads, reports, tiles
-from answerable.observe import btree, files, look, plans, reconcile, rpmpackage, verifyd
+from answerable.observe import btree, containers, files, look, plans, reconcile, rpmpackage, verifyd
 from answerable.observe import rpmdb as rpmdb_seen
 from answerable.observe import rpmheader as rpmheader_seen
 from answerable.observe import shipped as shipped_by
@@ -115,6 +115,8 @@ from tests.inventory.test_rpmdb import BDB
 from tests.ledger.fleet import BODIES, OWNERS, said
 from tests.observe import packages as packages_seen
 from tests.observe.test_btree import LOGGED as RPM_LOG
+from tests.observe.test_containers import DOCKER
+from tests.observe.test_containers import INDEX as PODMAN
 
 Run = Callable[[bytes, Path], object]
 CYCLONEDX = [sample("syft-deb.cdx.xml"), sample("trivy-deb.cdx.json")]
@@ -622,6 +624,8 @@ OTHERS = [
         [b'{"manifests":[{"digest":"sha256:' + b"a" * 64 + b'"}]}'],
         (look.Unseen,),
     ),
+    Target("images of podman, observed", _bytes(containers.storage), [PODMAN], (look.Unseen,)),
+    Target("images of Docker, observed", _bytes(containers.docker), [DOCKER], (look.Unseen,)),
     Target(
         "images, observed",
         _bytes(reconcile.of_list),

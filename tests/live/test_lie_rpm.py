@@ -70,6 +70,7 @@ def observer(played: Stage, hosts: Hosts) -> Observer:
         look=lambda place: ways.look(place, client), submit=played.submit,
         clock=lambda: played.sim.now, posture=lambda place: posture(place.root),
         files=lambda place, wanted: ways.files(place, wanted, artefacts), images=images,
+        held=ways.images,
     )  # fmt: skip
     watched = {
         host: Watched(Place(hosts.world.fleet.root(host), "rpm"), played.sim.members[host].enrolled)

@@ -20,6 +20,7 @@ from answerable.ledger.frontier import RISE, WIDTH
 from answerable.ledger.reports import REPORT
 from answerable.ledger.store import LedgerUnavailable
 from answerable.ledger.tiles import ENTRIES, pack_bundle, parse_tile
+from answerable.observe.containers import held
 from answerable.observe.files import Compared
 from answerable.observe.look import Place, Sight, dpkg
 from answerable.observe.memory import Memory
@@ -177,7 +178,7 @@ class Stage:
                  "look": self.look, "submit": self.submit,
                  "clock": lambda: self.sim.now,
                  "posture": lambda place: posture(place.root), "files": self.files,
-                 "images": images}  # fmt: skip
+                 "images": images, "held": lambda place: held(place.root)}  # fmt: skip
         return Observer(Ports(**{**given, **ports}), signer(name), law, hosts, memory, rounds)
 
     def plan(self, _: str, notice: Json) -> list[Planned]:

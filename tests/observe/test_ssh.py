@@ -225,7 +225,7 @@ def test_own_file_systems_are_the_disks(tmp_path: Path) -> None:
 
 def test_foot_refuses_what_is_no_verb(tmp_path: Path) -> None:
     """The closed set holds within the program as well."""
-    with pytest.raises(Unseen, match="only versions, posture, files"):
+    with pytest.raises(Unseen, match="only versions, posture, images, files"):
         answer("shell", tmp_path)
 
 

@@ -13,9 +13,10 @@ host's foot; `health` may be empty, `poll` is seconds. A host whose disk is moun
 `proc`, a `/proc` that shows its programs (a container's, as root or with CAP_SYS_PTRACE). A package
 is fetched as `<url>/<sha256>` from each of `artefacts`, then from the control plane; its bytes must
 have that hash, whoever gives them.
-Every `reconcile` seconds what is installed is held against the records of changes; so are `images`,
-name -> an OCI image layout or a file of lines `name sha256:<hex>`. Hosts may also stand in a file
-of their own, `hosts_file`, a JSON object of the same form, which is read at start.
+Every `reconcile` seconds what is installed, and which container images lie on the host, is held
+against the records of changes; so are `images`, name -> an OCI image layout or a file of lines
+`name sha256:<hex>`. Hosts may also stand in a file of their own, `hosts_file`, a JSON object of the
+same form, which is read at start.
 """
 
 import json
@@ -41,6 +42,7 @@ from answerable.observe.observer import BOOKS, ROUNDS, Observer, Ports, Rounds, 
 from answerable.observe.plans import Planned, fetch
 from answerable.observe.reconcile import Books, Unexplained, images
 from answerable.observe.ways import files, look, posture
+from answerable.observe.ways import images as held
 
 SECONDS = 5.0
 """How long a health answer may take, seconds."""
@@ -102,6 +104,7 @@ def make_observer(party: Party, client: httpx.Client, probing: httpx.Client) -> 
         posture=posture,
         files=lambda place, wanted: files(place, wanted, artefacts),
         images=images,
+        held=held,
     )
     memory = Memory.load(party.directory / "observer.json")
     signer = load_key(party.key("observer"))

@@ -47,5 +47,6 @@ def reconcile(
     ]  # fmt: skip
     table(rows, ("host", "name", "recorded", "found", "since"), output)
     last = min((looked for looked, _ in found.values()), default=0)
-    say(f"{len(found)} hosts reconciled, each since {last}; {len(rows)} changes are unexplained")
+    what = f"{len(found)} accounts reconciled (of hosts, and of images), each since {last}"
+    say(f"{what}; {len(rows)} changes are unexplained")
     raise typer.Exit(1 if rows or not found else 0)

@@ -9,6 +9,7 @@ is one line of canonical JSON:
     versions            {"installed":{"libssl3":"3.0.22-1~deb12u2"},"stale":["nginx: /usr/lib/.."]}
     posture             {"sections":{"setuid":{..},..,"listening":{..}},"unread":[..]}
     files libssl3 ..    {"libssl3":{"usr/lib/x/libssl.so.3":"<sha256>",..},..}
+    images              {"podman:docker.io/library/nginx:1.27":["<digest>",..],..}
 
 It writes nothing, starts nothing, opens no socket and takes no path, pattern or option from who
 asks, only names of packages (files.py). Standard library and `observe/` only, nothing of the agent
@@ -20,13 +21,14 @@ import sys
 from pathlib import Path
 
 from answerable.kernel.canon import encode
+from answerable.observe.containers import held
 from answerable.observe.files import NAME, NAMES, debian
 from answerable.observe.look import Unseen, dpkg
 from answerable.observe.posture import Posture, posture
 from answerable.observe.rpmdb import present, redhat, rpm
 from answerable.observe.runtime import running, stale
 
-ASKED = ("versions", "posture", "files")
+ASKED = ("versions", "posture", "images", "files")
 DISKS = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "overlay", "zfs", "f2fs", "jfs", "tmpfs"}
 )
@@ -70,6 +72,8 @@ def answer(asked: str, root: Path) -> str:
         disk, runs = posture(root, devices(mounts, root)), running(proc, root / "sys")
         whole = Posture(disk.sections | runs.sections, sorted([*disk.unread, *runs.unread]))
         return encode({"sections": whole.sections, "unread": whole.unread})
+    if asked == "images":
+        return encode(held(root))
     word, *names = asked.split(" ")
     if word == "files" and 0 < len(names) <= NAMES and all(map(NAME.fullmatch, names)):
         return encode((redhat if _redhat(root) else debian)(root, names))

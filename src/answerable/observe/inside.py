@@ -61,7 +61,7 @@ class Inside:
         os.close(self._top)
 
     def names(self, folder: str) -> list[str]:
-        """Name what is in a folder, sorted.
+        """Name what is in a folder, sorted; nothing if there is none.
 
         Raises:
             Unseen: if it cannot be read.
@@ -73,6 +73,8 @@ class Inside:
                     return sorted(os.listdir(inner))  # noqa: PTH208  of a descriptor
                 finally:
                     os.close(inner)
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise Unseen(f"`{self.root}/{folder}`: {error.strerror}") from error
 

@@ -36,9 +36,10 @@ is for hosts and people.
 Left out: decoys, drills, audit agents.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -54,6 +55,7 @@ from answerable.keys.sign import Signer, sign_note, statement_text
 from answerable.ledger.client import Source
 from answerable.ledger.enrolments import host_key
 from answerable.observe.baseline import Baselines
+from answerable.observe.containers import Held
 from answerable.observe.drift import sentence
 from answerable.observe.files import Compared
 from answerable.observe.follow import Authority, Record, Reports
@@ -62,7 +64,7 @@ from answerable.observe.look import Place, Sight, Unseen
 from answerable.observe.memory import Memory
 from answerable.observe.plans import Planned
 from answerable.observe.posture import Posture
-from answerable.observe.reconcile import ANY, Books, Move, Unexplained, moved
+from answerable.observe.reconcile import Books, Images, Unexplained, given, lying, moved
 from answerable.observe.shipped import CannotRead
 
 LOOKS = 3
@@ -91,7 +93,8 @@ class Ports:
     `plans`: (notice's leaf hash, its body) -> orders. `look`: raises `Unseen`. `submit`: (log,
     entry), raises `Refused` or `Unavailable`. `clock`: POSIX seconds. `posture`: of a host's disk,
     None for an environment that has none; raises `Unseen`. `files`: (host, package -> SHA-256),
-    raises `Unseen` or `CannotRead`. `images`: place -> digests by name, raises `Unseen`.
+    raises `Unseen` or `CannotRead`. `images`: place -> digests by name, raises `Unseen`. `held`:
+    images that lie on a host, raises `Unseen`.
     """
 
     authority: Source
@@ -103,6 +106,7 @@ class Ports:
     posture: Callable[[Place], Posture | None]
     files: Callable[[Place, Mapping[str, str]], Compared]
     images: Callable[[Path], Mapping[str, str]]
+    held: Callable[[Place], Held]
 
 
 class Rounds(NamedTuple):
@@ -396,15 +400,31 @@ class Observer:
         rounds = together(lambda host: self._round(host, of[host], now), list(of))
         for host, said in zip(of, rounds, strict=True):
             self._tell(host, said)
-        for name, place in self._rounds.images.items():
-            try:
-                found = self._ports.images(place)
-            except Unseen as error:
-                self.trouble.append(str(error))
-                continue
-            moves = [Move(n, ANY, d, "") for n, d in found.items() if d in known]
-            account = f"images-{name}"
-            self._tell(account, (self._books.check(account, found, moves, (), now), ()))
+        asks = {
+            f"images@{host}": partial(self._held, watched.place, known)
+            for host, watched in self._hosts.items()
+        } | {
+            f"images-{name}": partial(self._given, place, known)
+            for name, place in self._rounds.images.items()
+        }
+        listed = together(lambda account: self._images(account, asks[account], now), list(asks))
+        for account, rows in zip(asks, listed, strict=True):
+            self._tell(account, (rows, ()))
+
+    def _held(self, place: Place, known: Collection[str]) -> Images:
+        return lying(self._ports.held(place), known)
+
+    def _given(self, place: Path, known: Collection[str]) -> Images:
+        return given(self._ports.images(place), known)
+
+    def _images(self, account: str, ask: Callable[[], Images], now: int) -> Sequence[Unexplained]:
+        """Hold images against their account."""
+        try:
+            found, moves = ask()
+            return self._books.check(account, found, moves, (), now)
+        except Unseen as error:
+            self.trouble.append(f"`{account}`: {error}")
+            return []
 
     def _round(self, host: str, subjects: Sequence[_Subject], now: int) -> _Round:
         """Hold one host against its account, and its files against the packages."""

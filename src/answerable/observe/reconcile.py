@@ -16,15 +16,16 @@ Rules:
 5. What no package is called (too long, with controls) counts under its hash, and what would make an
    account too large to be read again is not written: nothing that a host says makes its next look
    a first one.
-6. An image is a name with a digest (`of_layout`, `of_list`); a notice that names the digest among
-   its artefacts explains it.
+6. An image is a name with a digest (`of_layout`, `of_list`; containers.py of what lies on a host,
+   whose account is `images@<host>`); a notice that names the digest among its artefacts explains
+   it, whichever of an image's digests that is. An image that has left a host explains itself.
 
 Left out: accepting a change after the fact. Whoever runs the observer takes the host's file away,
 and the next look is its first. What changed before the first look.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from json import loads
@@ -33,6 +34,7 @@ from typing import NamedTuple
 
 from answerable.kernel.canon import Json, conforms, decode, encode
 from answerable.kernel.errors import Refused
+from answerable.observe.containers import Held
 from answerable.observe.look import Unseen
 from answerable.observe.memory import write
 
@@ -51,7 +53,7 @@ TOLD = 1_000
 WORD = 255
 """Longest name or version that is kept as it is, characters."""
 ANY = "*"
-"""Stands for whatever was there before."""
+"""Stands for whatever was there before; as a name for every one."""
 ABSENT = "(none)"
 """Stands in an order for the version of a package that is not there (docs/spec/order.md)."""
 _SHAPE = {"artefacts": "any", "installed": "any", "looked": "int", "open": "any", "told": ["text"]}
@@ -65,6 +67,10 @@ class Move(NamedTuple):
     before: str
     after: str
     sha256: str
+
+
+Images = tuple[Mapping[str, str], Sequence[Move]]
+"""Images by name, and what explains that they are there."""
 
 
 class Unexplained(NamedTuple):
@@ -220,7 +226,7 @@ def _called(text: str) -> str:
 
 def _explained(name: str, before: str, after: str, moves: Collection[Move]) -> Move | None:
     """Give the last of the moves that lead from one version to the other."""
-    mine = [move for move in moves if move.name == name]
+    mine = [move for move in moves if move.name in (name, ANY)]
     reached, last = {before}, dict[str, Move]()
     for _ in mine:
         for move in mine:
@@ -228,6 +234,23 @@ def _explained(name: str, before: str, after: str, moves: Collection[Move]) -> M
                 reached.add(move.after)
                 last[move.after] = move
     return last.get(after)
+
+
+def given(found: Mapping[str, str], known: Collection[str]) -> Images:
+    """Give images of a place that was named, and what explains them; arguments as of `lying`."""
+    return found, [Move(n, ANY, d, "") for n, d in found.items() if d in known]
+
+
+def lying(held: Held, known: Collection[str]) -> Images:
+    """Give the images of a host, and what explains them.
+
+    Args:
+        held: name -> digests.
+        known: digests that notices name.
+    """
+    found = {name: digests[0] for name, digests in held.items()}
+    moves = [Move(n, ANY, found[n], "") for n, of in held.items() if not set(of).isdisjoint(known)]
+    return found, [*moves, Move(ANY, ANY, "", "")]
 
 
 def images(place: Path) -> dict[str, str]:

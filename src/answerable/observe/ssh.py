@@ -22,6 +22,7 @@ from threading import Timer
 from answerable.kernel.canon import Json, conforms, decode
 from answerable.kernel.errors import Refused
 from answerable.kernel.note import ED25519, Key, Note, parse_vkey, signature_holds
+from answerable.observe.containers import Held
 from answerable.observe.files import NAME, Table
 from answerable.observe.look import Unseen
 from answerable.observe.posture import Posture
@@ -126,6 +127,14 @@ def files(config: Path, names: Collection[str]) -> Table:
     if not same or not all(map(_table, found.values())):
         raise Unseen(f"`{config}`: the host's foot answers something else than files")
     return dict(found)
+
+
+def images(config: Path) -> Held:
+    """Give the container images that lie on a host; raises as `ask`."""
+    found = ask(config, "images")
+    if not isinstance(found, dict) or not all(conforms(row, ["hex"]) for row in found.values()):
+        raise Unseen(f"`{config}`: the host's foot answers something else than images")
+    return {name: row for name, row in found.items() if row}
 
 
 def _table(value: Json) -> bool:

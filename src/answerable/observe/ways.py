@@ -9,6 +9,7 @@ import httpx
 
 from answerable.observe import runtime, ssh
 from answerable.observe.artefacts import Artefacts
+from answerable.observe.containers import Held, held
 from answerable.observe.files import Compared, compare, debian, environment
 from answerable.observe.look import KINDS, Place, Sight, dpkg, python
 from answerable.observe.posture import Posture
@@ -44,6 +45,17 @@ def posture(place: Place) -> Posture | None:
     if place.kind == "python":
         return None
     return ssh.posture(place.root) if place.kind == "ssh" else of_disk(place.root)
+
+
+def images(place: Place) -> Held:
+    """Give the container images that lie on a host; none of a Python environment.
+
+    Raises:
+        Unseen: if it cannot be looked at.
+    """
+    if place.kind == "python":
+        return {}
+    return ssh.images(place.root) if place.kind == "ssh" else held(place.root)
 
 
 def files(place: Place, wanted: Mapping[str, str], artefacts: Artefacts) -> Compared:

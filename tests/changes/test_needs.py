@@ -46,7 +46,7 @@ def test_an_unmet_need_brings_what_meets_it() -> None:
 
 
 def test_a_need_that_nothing_meets_blocks() -> None:
-    """A package that is not on the host is never brought in silently."""
+    """A package that is not on the host comes only from a snapshot (`test_new_packages.py`)."""
     needs = (Relation("openssl", NEW, ("libnew1 (>= 1)",)),)
     closure = _closure(known(needs=needs), *SSL, LIBC)
     found = closure.upgrade(OPENSSL)

@@ -7,17 +7,20 @@ import pytest
 
 from answerable.changes.build import Fleet, Judgement, Mandate, Services, build
 from answerable.changes.plan import Noticed, Plan, Terms, bundle
+from answerable.changes.rehearse import Rehearsed, no_clone
 from answerable.exposure.match import Known, Snapshot, match
 from answerable.exposure.rank import Context, rank
 from answerable.feeds.candidate import Candidate, propose
 from answerable.feeds.facts import Fact
 from answerable.feeds.source import Relation
+from answerable.host.versions import ABSENT
 from answerable.host.versions import key as version_key
 from answerable.inventory.installed import Installed, Inventory
 from answerable.kernel.canon import Json
 from answerable.kernel.condition import holds
 from answerable.kernel.errors import Refused
 from answerable.kernel.verify import Permit
+from tests.changes.test_rehearse import clones
 from tests.feeds.fakes import MemorySource, advisory, artefact
 from tests.simulator import constitution as law
 from tests.simulator.world import Order, Simulator
@@ -30,21 +33,25 @@ FACTS: tuple[Fact, ...] = (
     advisory("curl", "7.88.1-10+deb12u9", urgency="low"),
 )
 NEEDS = (Relation("openssl", law.NEW, (f"libssl3 (= {law.NEW})",)),)
+SEEN = Rehearsed("ab" * 32, ("install",))
 HOSTS = ("web1", "web2", "api1", "legacy1", "pci1")
 
 
 class Story:
     """Released facts, a plan by the standing authorization, its notice, and the window over."""
 
-    def __init__(self, reboot: str = "never") -> None:
+    def __init__(self, reboot: str = "never", new: str = "") -> None:
         """Play up to the moment at which ring 1 may start.
 
         Args:
             reboot: the setting of every host; the authorization names it.
+            new: a package that comes new with openssl's upgrade, found so by clones.
         """
-        made = propose(law.FEED, [MemorySource(FACTS, relations=NEEDS)], [*SSL, "curl"], 0)
+        facts = (*FACTS, *([artefact(new, "1-1")] if new else []))
+        needs = (*NEEDS, *([Relation("libssl3", law.NEW, (new,))] if new else []))
+        made = propose(law.FEED, [MemorySource(facts, relations=needs)], [*SSL, "curl", new], 0)
         assert isinstance(made, Candidate)
-        self.reboot = reboot
+        self.reboot, self.rehearse = reboot, clones(lambda *_: SEEN) if new else no_clone
         self.sim = Simulator(authorization=_named, facts=[fact.text for fact in made.facts])
         self.known = Known([Snapshot(self.sim.released, made)])
         self.plan = self._plan()
@@ -62,7 +69,8 @@ class Story:
         )  # fmt: skip
         services = {n: Services(("nginx.service",), ("http",), self.reboot) for n in HOSTS}
         ranked = rank(match(self.known, hosts, []).exposures, Context())
-        return build(mandate, Fleet(hosts, services), ranked, self.known, _judge)
+        fleet = Fleet(hosts, services)
+        return build(mandate, fleet, ranked, self.known, _judge, self.rehearse)
 
     def _inventory(self, name: str) -> Inventory:
         record = self.sim.records[name]
@@ -106,7 +114,7 @@ def _judge(host: str, zones: frozenset[str], facts: Mapping[str, Json]) -> Judge
 
 
 def _named(terms: Json) -> None:
-    terms["effects"] = ["reboot"]
+    terms["effects"] = ["install", "reboot"]
 
 
 def test_every_change_of_a_built_plan_is_permitted_in_its_turn() -> None:
@@ -132,6 +140,22 @@ def test_a_planned_reboot_is_permitted_in_its_turn() -> None:
     for change in changes:
         verdict = story.act(order, data, change)
         assert isinstance(verdict, Permit), (change["id"], verdict)
+
+
+def test_what_comes_new_is_permitted_and_so_is_its_going() -> None:
+    """A dependency that no host has: rehearsed, noticed, installed, and taken away by the undo."""
+    story = Story(new="libnew1")
+    place, member = "debian:12/libnew1", story.sim.members["api1"]
+    member.installed[place] = ABSENT
+    order, data = story.order("api1")
+    body = story.plan.orders[0][0]
+    for change in body["changes"]:
+        assert isinstance(story.act(order, data, change), Permit), change["id"]
+    assert member.installed[place] == "1-1"
+    story.sim.fail(order, next(c["id"] for c in body["changes"] if c["type"] == "health"))
+    for change in body["undo"]:
+        assert isinstance(story.act(order, data, change), Permit), change["id"]
+    assert member.installed[place] == ABSENT
 
 
 def test_the_undo_of_a_built_plan_is_permitted_after_a_corroborated_failure() -> None:

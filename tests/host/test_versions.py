@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import InvalidVersion, Version
 
-from answerable.host.versions import LENGTH, key, number
+from answerable.host.versions import ABSENT, LENGTH, key, number, order
 from answerable.kernel.errors import Refused
 
 DEBIAN, PYPI = "debian:12", "pypi"
@@ -112,3 +112,11 @@ def test_any_text_is_refused_or_ordered(ecosystem: str, old: str, new: str) -> N
     """Keys of one scheme compare with each other, whatever they came from."""
     with suppress(Refused):
         assert (key(ecosystem, old) < key(ecosystem, new)) in (True, False)
+
+
+@pytest.mark.parametrize("ecosystem", [DEBIAN, PYPI, "rocky:9"])
+def test_what_is_not_there_is_below_every_version_and_is_none(ecosystem: str) -> None:
+    """No artefact, advisory or inventory can pass it off as a version."""
+    assert order(ecosystem, ABSENT) < order(ecosystem, "0") == key(ecosystem, "0")
+    with pytest.raises(Refused):
+        key(ecosystem, ABSENT)

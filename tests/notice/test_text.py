@@ -114,6 +114,24 @@ def test_hosts_that_go_down_are_counted(tmp_path: Path) -> None:
         assert "rebooted" not in page(asked)
 
 
+def new(order: Json) -> None:
+    """Let every upgrade bring a package that was not there."""
+    image = {"name": "linux-image-6.1.0-56-amd64", "from": "(none)", "to": "6.1.192-2"}
+    sha = {"sha256": "ab" * 32}
+    order["changes"][0]["packages"].append({**image, **sha, "advisories": [], "for": "libssl3"})
+    back = {"from": image["to"], "to": image["from"]}
+    order["undo"][0]["packages"].append({**image, **sha, **back})
+
+
+def test_what_comes_new_is_named_as_such(parish: Parish) -> None:
+    """Apart from what is upgraded, with its cause."""
+    text = page(parish, parish.plan(order=new))
+    assert "New     newly installed: 1 package" in text
+    assert "linux-image-6.1.0-56-amd64 6.1.192-2, needed by libssl3 (5 hosts)" in text
+    assert "(none)" not in text
+    assert "newly installed" not in page(parish)
+
+
 def test_what_was_not_rehearsed_is_said(parish: Parish) -> None:
     """A host that compares no files is never taken for one that does."""
     assert "not rehearsed on 5 hosts" in page(parish)

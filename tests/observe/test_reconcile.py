@@ -18,6 +18,7 @@ from answerable.observe.reconcile import (
     Move,
     Unexplained,
     images,
+    moved,
     of_layout,
     of_list,
 )
@@ -78,6 +79,23 @@ def test_reported_moves_explain(books: Books) -> None:
     back = Move("libssl3", "3", "1", "c" * 64)
     assert after(books, FIRST, UP, more, back) == []
     assert books.artefacts("web1") == {"libssl3": "c" * 64}
+
+
+def test_package_that_came_new_and_went_again_is_explained(books: Books) -> None:
+    """An order spells what is not there `(none)`; what went is compared with no artefact."""
+    packages = [{"name": "nc", "from": "(none)", "to": "1", "sha256": "b" * 64}]
+    back = [{"name": "nc", "from": "1", "to": "(none)", "sha256": "b" * 64}]
+    order = {
+        "changes": [{"id": "up", "packages": packages}],
+        "undo": [{"id": "b", "packages": back}],
+    }
+    came, waits = moved([(order, {"up": "succeeded"})])
+    assert waits == [("nc", "")]
+    assert after(books, {**FIRST, "nc": "1"}, *came) == []
+    assert books.artefacts("web1") == {"nc": "b" * 64}
+    went, _ = moved([(order, {"up": "succeeded", "b": "succeeded"})])
+    assert after(books, FIRST, *went) == []
+    assert books.artefacts("web1") == {}
 
 
 def test_move_of_another_package_explains_nothing(books: Books) -> None:

@@ -99,6 +99,29 @@ def test_a_package_asked_for_alone_finds_its_siblings_changelog(
     assert {a.package for a in advisories} == {a.package for a in artefacts} == {"libssl3"}
 
 
+def test_what_comes_new_with_an_upgrade_is_an_artefact(mirror: Mirror, tmp_path: Path) -> None:
+    """A kernel's image under a new name, and what that needs: nobody asked, and all is there."""
+    for suite, number in (("bookworm", "50"), ("bookworm-security", "56")):
+        image, source = f"linux-image-{number}", "linux-signed"
+        needs = f"{image} (= {number}), fixed | other"
+        log = entry("linux-signed", number, suite, "high", "CVE-2026-0003")
+        mirror.add(suite, "linux-image", number, source=source, depends=needs)
+        mirror.add(suite, image, number, source=source, depends="tool-2 | any", changelog=log)
+        mirror.add(suite, f"tool-{number[0]}", "1", depends="tool-2:any [amd64]")
+        mirror.add(suite, f"headers-{number}", number, source=source)
+    mirror.add("bookworm-security", "tool-2", "1")
+    mirror.publish("bookworm", NOW - 100 * DAY)
+    mirror.publish("bookworm-security", NOW - DAY, NOW + 6 * DAY)
+    found = mirror.source(tmp_path / "blobs").collect(["linux-image", "linux-image-50"], NOW)
+    advisories, artefacts = _split(found)
+    assert {(a.package, a.version) for a in artefacts} == {
+        ("linux-image", "50"), ("linux-image", "56"), ("linux-image-50", "50"),
+        ("linux-image-56", "56"), ("tool-2", "1"),
+    }  # fmt: skip
+    assert {a.package for a in advisories} == {"linux-image"}
+    assert {r.package for r in found.relations} >= {"linux-image-56", "tool-2"}
+
+
 def test_a_source_without_changelog_is_a_gap(mirror: Mirror, tmp_path: Path) -> None:
     """A package of which no fix can be stated is named, not passed over."""
     mirror.add("bookworm-security", "bash", "5.2-2")

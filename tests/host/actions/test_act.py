@@ -8,6 +8,7 @@ from answerable.host.actions.act import Actions, CannotDo, Tools, fetch_from
 from answerable.host.driver import ArtefactDiffers, DriverFailed, Fetch, TransactionDiffers
 from answerable.host.network.client import Client, HttpUnavailable
 from answerable.host.services.service import Check
+from answerable.host.versions import ABSENT
 from answerable.kernel.canon import Json
 from tests.fakes.fake_driver import FakeDriver, FakeServices
 from tests.host.conftest import Site
@@ -57,6 +58,21 @@ def test_an_upgrade_is_staged_previewed_and_done(
     assert (done.result, done.observed) == ("succeeded", {"libssl3": NEW})
     assert does.found(change()) == "done"
     assert does.installed() == {"debian:12/libssl3": NEW, "debian:12/other": "1"}
+
+
+def test_what_comes_new_was_absent_and_what_goes_is_absent_again(
+    site: Site, driver: FakeDriver, tmp_path: Path
+) -> None:
+    """The kernel is told so of what the change names, and of nothing else."""
+    new = change(packages=[move("libssl3", OLD, NEW), move("new", ABSENT, NEW)])
+    undo = change("undo", packages=[move("libssl3", NEW, OLD), move("new", NEW, ABSENT)])
+    does = actions(driver, from_world(site), tmp_path)
+    assert does.installed(new)["debian:12/new"] == ABSENT
+    assert "debian:12/new" not in does.installed(change())
+    assert (does.found(new), does.found(undo)) == ("untouched", "done")
+    driver.install({"libssl3": NEW, "new": NEW})
+    assert (does.found(new), does.found(undo)) == ("done", "untouched")
+    assert does.installed(new)["debian:12/new"] == NEW
 
 
 def test_what_is_neither_old_nor_new_is_between(

@@ -114,6 +114,16 @@ def test_modules_and_kernels_are_gaps(tmp_path: Path) -> None:
     assert {gap.package for gap in found.gaps} == {"kernel-core", "nodejs"}
 
 
+def test_a_kernel_provides_more_than_is_kept(tmp_path: Path) -> None:
+    """CentOS Stream's kernel provides some tens of thousands of symbols; few of them matter."""
+    made = base(tmp_path / "mirror")
+    symbols = [f"kernel(symbol{number}) EQ 0x{number:08x}" for number in range(30_000)]
+    made.add("kernel-core", "5.14.0-2.el9", provides=(*symbols, "installonlypkg(kernel)"))
+    made.publish(NOW)
+    found = source(made, tmp_path / "blobs").collect(("curl", "kernel-core"), NOW)
+    assert {gap.package for gap in found.gaps} == {"kernel-core"}
+
+
 def test_a_retracted_update_is_neither_advisory_nor_artefact(tmp_path: Path) -> None:
     """A publisher takes a broken update back; nobody is led to it."""
     made = base(tmp_path / "mirror")

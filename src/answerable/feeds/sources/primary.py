@@ -129,13 +129,13 @@ class _Raw:
 
     texts: dict[str, str] = field(default_factory=dict)
     said: dict[str, Attributes] = field(default_factory=dict)
-    lists: dict[str, dict[Capability, None]] = field(default_factory=dict)
+    capabilities: dict[Capability, None] = field(default_factory=dict)
+    side_by_side: bool = False
 
-    def add(self, name: str, capability: Capability) -> None:
-        """Keep a capability in one of its lists."""
-        kept = self.lists.setdefault(name, {})
-        kept[capability] = None
-        if len(kept) > CAPABILITIES:
+    def add(self, capability: Capability) -> None:
+        """Keep one that matters: a kernel has tens of thousands that do not."""
+        self.capabilities[capability] = None
+        if len(self.capabilities) > CAPABILITIES:
             raise ValueError(f"more than {CAPABILITIES} capabilities of one package")
 
 
@@ -202,8 +202,11 @@ class _Packages(_Reader):
         return name in self.names
 
     def attributes(self, name: str, attributes: Attributes) -> None:
-        if name == _ENTRY:
-            self.now.add(self.path[-2], _capability(attributes))
+        if self.path[-2:] == ["rpm:requires", _ENTRY]:
+            self.now.add(_capability(attributes))
+        elif self.path[-2:] == ["rpm:provides", _ENTRY]:
+            alike = attributes.get("name", "").startswith(_SIDE_BY_SIDE)
+            self.now.side_by_side = self.now.side_by_side or alike
         elif self.path[-2:-1] == ["package"]:
             self.now.said[name] = attributes
 
@@ -215,12 +218,10 @@ class _Packages(_Reader):
         if not sane(path) or not re.fullmatch(r"\d{1,12}", said["size"]["package"], re.ASCII):
             raise ValueError(f"no path or size of `{texts['name']:.80}`")
         origin = _SOURCE.fullmatch(texts.get("rpm:sourcerpm", ""))
-        provided = self.now.lists.get("rpm:provides", ())
         self.found.append(Package(
             word(texts["name"]), version, texts["arch"],
             word(origin[1]) if origin else texts["name"], sha256, int(said["size"]["package"]),
-            path, tuple(self.now.lists.get("rpm:requires", ())),
-            any(each.name.startswith(_SIDE_BY_SIDE) for each in provided),
+            path, tuple(self.now.capabilities), self.now.side_by_side,
         ))  # fmt: skip
 
 
@@ -233,14 +234,14 @@ class _Providers(_Reader):
         if name == "version":
             self.now.said[name] = attributes
         elif self.path[-2:] == ["rpm:provides", _ENTRY] and attributes.get("name") in self.wanted:
-            self.now.add("", _capability(attributes))
+            self.now.add(_capability(attributes))
 
     def file(self, path: str) -> None:
         if path in self.wanted:
-            self.now.add("", Capability(path))
+            self.now.add(Capability(path))
 
     def done(self) -> None:
-        if kept := self.now.lists.get(""):
+        if kept := self.now.capabilities:
             name, version = word(self.now.texts["name"]), self.version()
             self.found += [Provider(name, version, capability) for capability in kept]
 

@@ -199,11 +199,11 @@ class Rpm:
         return _Opened(label, origin, places[0], places[1] if told else None)
 
     def _document(self, fetch: Fetch, named: Document) -> tuple[Path, int]:
-        if not 0 < named.size <= PACKED or not 0 < (named.whole or named.size) <= INDEX:
+        if not 0 < named.size <= PACKED or named.whole > INDEX:
             detail = f"`{named.path}` of {named.size} bytes, {named.whole} unpacked"
             raise Unusable(State.OVERSIZED, fetch.place, detail)
         file = self.blobs.fetch(fetch, named.path, named.sha256, named.size)
-        return file, named.whole or named.size
+        return file, named.whole or INDEX
 
     def _read(self, opened: Iterable[_Opened], packages: Sequence[str]) -> Iterator[Package]:
         for each in opened:

@@ -44,11 +44,12 @@ def build_sensitive(folder: Path) -> tuple[Package, Path]:
 
 def _build(
     folder: Path, name: str, version: str, before: str, script: str,
-    modes: dict[str, int] | None = None,
+    modes: dict[str, int] | None = None, depends: str = "",
 ) -> tuple[Package, Path]:  # fmt: skip
     root = folder / f"{name}-{version}"
     (root / "DEBIAN").mkdir(parents=True)
-    (root / "DEBIAN/control").write_text(_CONTROL.format(name=name, version=version))
+    needs = f"Depends: {depends}\n" if depends else ""
+    (root / "DEBIAN/control").write_text(_CONTROL.format(name=name, version=version) + needs)
     if script:
         (root / "DEBIAN/postinst").write_text(script)
         (root / "DEBIAN/postinst").chmod(0o755)

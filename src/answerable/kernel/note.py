@@ -30,7 +30,7 @@ ED25519, COSIGNATURE, MLDSA44, OTHER = 0x01, 0x04, 0x06, 0xFF
 # Largest note that fits a C2SP entry bundle, bytes; most signature lines; bytes of a key id.
 ENTRY, LINES, ID = 65_535, 64, 4
 # What is no UTF-8 was read as surrogates.
-_LINE = re.compile(r"\A\u2014 ([^\s+\ud800-\udfff]+)\Z")
+_LINE = re.compile(r"\A\u2014 ([^\s+\0-\x1f\ud800-\udfff]+)\Z")
 _VKEY = re.compile(r"([!-*,-~]{1,255})\+([0-9a-f]{8})\+(\S+)")
 _CONTROL = bytes({*range(0x20)} - {0x0A})
 Check = Callable[["Key", bytes, bytes], bool]
@@ -116,8 +116,7 @@ class Note:
         text, blank, tail = data.rpartition(b"\n\n")
         lines = tail.split(b"\n")
         sound = blank and text and not lines.pop() and 1 <= len(lines) <= LINES
-        sound = sound and text == text.decode(errors="replace").encode()
-        sound = sound and data == data.translate(None, _CONTROL)
+        sound = sound and text == text.decode(errors="replace").encode().translate(None, _CONTROL)
         demand(sound, "malformed", "not text, blank line, signature lines")
         self._text = text + b"\n"
         self.lines = [_line(line) for line in lines]

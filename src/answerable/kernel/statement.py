@@ -77,9 +77,8 @@ class Statement(NamedTuple):
         return who[0]
 
 
-def _check(namespace: str, key: Key, text: bytes, payload: bytes) -> bool:
-    ssh = key.kind == OTHER
-    return check_sshsig(key, text, payload, namespace) if ssh else plain(key, text, payload)
+def _check(namespace: str, key: Key, text: bytes, raw: bytes) -> bool:
+    return check_sshsig(key, text, raw, namespace) if key.kind == OTHER else plain(key, text, raw)
 
 
 def open_statement(entry: bytes, shapes: Json, owners: Mapping[Key, Signatory]) -> Statement:

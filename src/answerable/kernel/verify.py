@@ -180,11 +180,14 @@ class _Case:
             proven[leaf.hex()] = fact
         return proven
 
+    @cached_property
+    def artefacts(self) -> set[tuple[Json, ...]]:
+        return {tuple(map(fact.get, _RELEASED)) for fact in self.facts.values()}
+
     def released(self, ecosystem: str, package: Json, end: str = "to") -> None:
         want = (ecosystem, package["name"], package[end], package["sha256"])
-        known = want in {tuple(map(fact.get, _RELEASED)) for fact in self.facts.values()}
-        demand(known, "fact_not_proven", f"no released artefact of `{package['name']}`")
-        gone = self.state.withdrawn.keys() & {package["sha256"], *self.facts}
+        demand(want in self.artefacts, "fact_not_proven", f"no released artefact of `{want[1]}`")
+        gone = self.facts.keys() & (w := self.state.withdrawn.keys()) | w & {package["sha256"]}
         demand(not gone, "withdrawn", f"{sorted(gone)}")
 
 
@@ -294,17 +297,17 @@ def _8_zones(c: _Case) -> None:
 
 
 def _9_sizes(c: _Case) -> None:
-    sizes, caps = [ring["size"] for ring in c.said["rings"]], c.clause["rings"] or [0]
-    fits = all(size <= caps[min(at, len(caps) - 1)] for at, size in enumerate(sizes))
+    sizes, cap, at = [r["size"] for r in c.said["rings"]], c.clause["rings"] or [0], c.head.present
+    fits = all(size <= cap[min(k, len(cap) - 1)] for k, size in enumerate(sizes))
     demand(fits, "ring_too_large", f"rings of {sizes} hosts")
     demand(c.hosts <= min(c.rules.get("hosts", MANY), c.terms["max_hosts"]), "fleet_limit", "hosts")
     mine, arts, day, week, same = _told(c.notice), set(c.said["artefacts"]), *[c.hosts] * 3
-    for leaf, other in c.state.notices.items():
+    for leaf, other in c.state.notices.items():  # without generators, as there may be many
         said, shared = other["body"], not arts.isdisjoint(other["body"]["artefacts"])
-        ended = c.head.present - said["not_after"]
+        ended = at - said["not_after"]
         if leaf != c.leaf and (shared or ended < WEEK) and _told(other) <= mine:
-            latest = max([said["not_before"], *(d[3] for d in other["deliveries"])])
-            age, n = max(ended, c.head.present - latest), sum(r["size"] for r in said["rings"])
+            latest = max([said["not_before"], *[d[3] for d in other["deliveries"]]])
+            age, n = max(ended, at - latest), sum([r["size"] for r in said["rings"]])
             day, week, same = day + n * (age < DAY), week + n * (age < WEEK), same + n * shared
     for limit, total in (("hosts_day", day), ("hosts_week", week), ("hosts_artefact", same)):
         demand(total <= c.rules[limit], "fleet_limit", f"{total} hosts, {limit} {c.rules[limit]}")
@@ -315,7 +318,7 @@ def _9_sizes(c: _Case) -> None:
 
 def _told(notice: Json) -> int:
     # Deliveries stand in the order of the log.
-    return min([*(d[4] for d in notice["deliveries"][:1]), *notice["seen"].values()], default=MANY)
+    return int(min([(notice["deliveries"] or [[MANY] * 5])[0][4], *notice["seen"].values()]))
 
 
 def _10_time(c: _Case) -> None:

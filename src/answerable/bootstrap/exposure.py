@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
-from answerable.bootstrap import feed_folder, ranking
+from answerable.bootstrap import feed_folder
+from answerable.bootstrap.clock import clock
 from answerable.bootstrap.feed_folder import Place
-from answerable.bootstrap.planning import Planning
-from answerable.bootstrap.serve import clock
 from answerable.config import NotConfigured
 from answerable.exposure import beliefs, keys
 from answerable.exposure.applies import Ranges
@@ -41,6 +41,9 @@ from answerable.inventory.fleet import Host
 from answerable.inventory.installed import Found, Installed, Unreadable
 from answerable.inventory.tree import Folder
 from answerable.kernel.errors import Refused
+
+if TYPE_CHECKING:
+    from answerable.bootstrap.planning import Planning
 
 HERE = ALONE | {"exploited", "exploit", "kev_added", "kev_due", "kev_ransomware"}
 """What may rest on one channel in a list that nothing depends on."""
@@ -95,7 +98,7 @@ def here(
         found.world.folder, {cve for each in exposures for cve in each.advisory.cves}, now
     )
     context = Context(
-        now, flaws=flaws, listed=ranking.catalogue(found.world), alone=HERE,
+        now, flaws=flaws, listed=beliefs.listed(found.world.folder), alone=HERE,
         public={} if public is None else {"here": public},
         without="a list of one machine is ranked by rules",
     )  # fmt: skip
@@ -168,7 +171,7 @@ def _order(package: Installed, version: str) -> bytes:
     return b""
 
 
-def fleet(planning: Planning) -> Listed:
+def fleet(planning: "Planning") -> Listed:
     """List what a control plane's fleet is exposed to.
 
     Raises:
@@ -180,7 +183,7 @@ def fleet(planning: Planning) -> Listed:
     return Listed(tuple(rank(found, context)), context, known, tuple(unknown), notes)
 
 
-def everything(planning: Planning, progress: Progress) -> Listed:
+def everything(planning: "Planning", progress: Progress) -> Listed:
     """List what a fleet is exposed to by everything that the newest world says, in groups of hosts.
 
     A group's row names its first host and how many more there are.

@@ -19,8 +19,7 @@ from answerable.config import NotConfigured, Party
 from answerable.exposure import beliefs
 from answerable.exposure.match import Exposure
 from answerable.exposure.rank import Context
-from answerable.feeds import tables
-from answerable.feeds.world import World, Worlds
+from answerable.feeds.world import Worlds
 
 Kind = TypeVar("Kind", int, bool)
 
@@ -43,7 +42,7 @@ def context(
     cves = frozenset(cve for each in found for cve in each.advisory.cves)
     served = models.served(party, logs, client)
     told = replace(
-        known, flaws=beliefs.believed(world.folder, cves, now), listed=catalogue(world),
+        known, flaws=beliefs.believed(world.folder, cves, now), listed=beliefs.listed(world.folder),
         model=served.model, without=served.why,
     )  # fmt: skip
     if served.model is None:
@@ -56,8 +55,3 @@ def _zones(party: Party, name: str, kind: type[Kind]) -> dict[str, Kind]:
     if not isinstance(said, dict) or not all(type(value) is kind for value in said.values()):
         raise NotConfigured(f"the setting `{name}` gives each zone a {kind.__name__}")
     return said
-
-
-def catalogue(world: World) -> bool:
-    """Tell whether a catalogue of exploited flaws is in a world, so that absence means no."""
-    return any(channel == "kev" for _, channel in tables.counts(world.folder))

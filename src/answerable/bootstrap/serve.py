@@ -1,12 +1,11 @@
 """Running servers and chores in one process, until a signal ends it.
 
-Everything here reads the real clock; nothing else but `__main__` files may.
+What they do, they do by the real clock (clock.py).
 """
 
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,18 +13,11 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
+from answerable.bootstrap.clock import boot_clock, clock
+
+__all__ = ["SECONDS", "boot_clock", "chores", "clock", "http_client", "serve"]
 SECONDS = 10.0
 """How long one HTTP answer may take, seconds."""
-
-
-def clock() -> int:
-    """Give the wall clock, POSIX seconds."""
-    return int(time.time())
-
-
-def boot_clock() -> float:
-    """Give the boot-time clock, seconds; it also runs while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def http_client(seconds: float = SECONDS) -> httpx.Client:

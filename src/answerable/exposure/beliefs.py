@@ -46,6 +46,11 @@ def sayings(stated: Iterable[Stated]) -> Iterator[tuple[str, Sayings]]:
         yield name, found
 
 
+def listed(folder: Path) -> bool:
+    """Tell whether a catalogue of exploited flaws is in a world, so that absence means no."""
+    return tables.speaks(folder, "kev")
+
+
 def _subject(one: Stated) -> str:
     assert isinstance(one.row, Claim)
     return one.row.subject

@@ -410,3 +410,11 @@ def values(folder: Path, names: Collection[str]) -> Iterator[tuple[str, str, str
             "WHERE field IN (SELECT unnest($names)) GROUP BY ALL ORDER BY ALL",
             {"names": sorted(names)},
         )
+
+
+def speaks(folder: Path, channel: str) -> bool:
+    """Tell whether a channel says anything of any flaw now."""
+    with _opened() as database:
+        _views(database, folder)
+        question = "SELECT 1 FROM claims WHERE channel = $channel AND gone = 0 LIMIT 1"
+        return any(_read(database, question, {"channel": channel}))

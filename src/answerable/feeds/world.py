@@ -31,16 +31,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from answerable.feeds import shock, tables
 from answerable.feeds.rows import Row
 from answerable.feeds.shock import DAY, PAST, Day, Shock
 from answerable.feeds.source import MIB, State, Unusable
-from answerable.feeds.sync import Kept
 from answerable.kernel import canon
 from answerable.kernel.errors import Refused
 from answerable.kernel.merkle import Tree, leaf_hash
+
+if TYPE_CHECKING:  # it brings a client of HTTP, which nobody who only reads a world needs
+    from answerable.feeds.sync import Kept
 
 FORMAT = 1
 MANIFEST = 16 * MIB
@@ -204,7 +206,7 @@ class Worlds:
 
     def build(
         self,
-        given: Iterable[tuple[Kept, Iterator[Row]]],
+        given: Iterable[tuple["Kept", Iterator[Row]]],
         now: int,
         cleared: int = 0,
         progress: Progress = lambda _what, _done: None,
@@ -245,7 +247,7 @@ class Worlds:
         return self.get(root)
 
 
-def _document(kept: Kept) -> dict[str, Any]:
+def _document(kept: "Kept") -> dict[str, Any]:
     return {name: getattr(kept, name) for name in _DOCUMENT}
 
 
@@ -254,7 +256,7 @@ def _place(document: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _tables(
-    found: Iterable[tuple[Kept, Iterator[Row]]], work: Path, out: Path, before: World | None,
+    found: Iterable[tuple["Kept", Iterator[Row]]], work: Path, out: Path, before: World | None,
     header: Header, progress: Progress,
 ) -> None:  # fmt: skip
     staged = tables.Staging(work)

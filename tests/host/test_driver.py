@@ -30,6 +30,12 @@ GOOD = b"the artefact"
 SHA = hashlib.sha256(GOOD).hexdigest()
 PACKAGE = Package("zlib", "1", "2", SHA)
 ENV = {"PATH": "/usr/bin:/bin"}
+FLOOD = (
+    "import os; os.write(1, b'x' * 1000 + b'\\n')\n"
+    "while os.fstat(1).st_size: os.sched_yield()\n"
+    "print(end='')"
+)
+"""Says much, and waits until it was taken away."""
 
 
 def _gives(data: bytes) -> Callable[[str], BinaryIO]:
@@ -107,6 +113,16 @@ def test_flood_of_output_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(driver, "OUTPUT_LIMIT", 8)
     done = run([sys.executable, "-c", "print('x' * 100, 'end')"], tmp_path / "log", ENV)
     assert (done.cut, done.output) == (True, "xxx end\n")
+    assert (tmp_path / "log").read_bytes() == b"xxx end\n"
+
+
+def test_a_tool_fills_no_disk_by_talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is waited for, the file of its output is emptied, and the last of it is kept."""
+    monkeypatch.setattr(driver, "OUTPUT_LIMIT", 8)
+    log = tmp_path / "log"
+    done = run([sys.executable, "-c", f"{FLOOD}; print('end')"], log, ENV, 60)
+    assert (done.cut, done.output) == (True, "xxx\nend\n")
+    assert log.read_bytes() == b"xxx\nend\n"
 
 
 def test_a_script_fills_no_disk_by_talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,13 +179,15 @@ def test_no_environment_is_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "LD_PRELOAD_TRIAL" not in done.output
 
 
-def test_tool_outlives_a_killed_agent_and_is_waited_for(tmp_path: Path) -> None:
-    """A killed agent does not tear its tool's work, and its successor waits for the tool."""
+def test_tool_outlives_a_killed_agent_and_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed agent does not tear its tool's work; its successor waits and keeps the log small."""
     ready, go, ended = (tmp_path / name for name in ("ready", "go", "ended"))
     for fifo in (ready, go):
         os.mkfifo(fifo)
     tool = (
-        f"open({str(ready)!r}, 'w').close(); open({str(go)!r}).read(); print('x' * 100000);"
+        f"open({str(ready)!r}, 'w').close(); open({str(go)!r}).read(); {FLOOD}\n"
         f"open({str(ended)!r}, 'w').close()"
     )
     agent = (
@@ -191,6 +209,7 @@ def test_tool_outlives_a_killed_agent_and_is_waited_for(tmp_path: Path) -> None:
         waited.append(seconds)
         signal.sigtimedwait([], seconds)
 
-    wait_until_free(tmp_path / "lock", sleep)
+    monkeypatch.setattr(driver, "OUTPUT_LIMIT", 8)
+    wait_until_free(tmp_path / "lock", tmp_path / "log", sleep)
     assert waited
     assert ended.exists()

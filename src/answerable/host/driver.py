@@ -22,7 +22,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, Protocol
@@ -44,6 +44,8 @@ CHANGE_SECONDS = 3600
 ORPHAN_SECONDS = 900
 """How long `recover` waits for a package tool that outlived a killed agent."""
 _CHUNK = 1 << 20
+_CUTS = 5
+"""How often a second the output of a program is looked at, whether it has grown too large."""
 
 
 class DriverFailed(Unavailable):
@@ -212,25 +214,30 @@ def run(
     """Run a program in a session of its own, its output in a file.
 
     The output is a file and not a pipe, so that a package tool outlives an agent that is killed: it
-    must never be torn because nobody reads what it says. The program itself, not the agent, holds
-    `lock` while it lives, so that the agent's successor can wait for it.
+    must never be torn because nobody reads what it says. While the agent, or its successor, waits
+    for it, the file is cut each time it has twice `OUTPUT_LIMIT` bytes: the last of them are kept.
+    The program itself, not the agent, holds `lock` while it lives, so that the agent's successor
+    can wait for it.
 
     Raises:
         DriverFailed: it is missing, or ran longer than `seconds` (it is killed then).
         Locked: an earlier program still holds `lock`.
     """
     with ExitStack() as stack:
-        out = stack.enter_context(_private(log))
+        out = stack.enter_context(_private(log, os.O_APPEND)).fileno()
         held = [stack.enter_context(_take(lock)).fileno()] if lock else []
-        process = _start(argv, out.fileno(), env, held)
+        process, before = _start(argv, out, env, held), bytearray()
         try:
-            code = _wait(process, seconds)
+            code = _wait(process, seconds, lambda: _cut(out, before))
         except subprocess.TimeoutExpired as error:
             raise _ended(process, argv[0], seconds) from error
-        size = out.seek(0, os.SEEK_END)
-        out.seek(max(0, size - OUTPUT_LIMIT))
-        text = out.read(OUTPUT_LIMIT).decode("utf-8", "replace")
-    return Ran(code, text, size > OUTPUT_LIMIT)
+        _cut(out, before)
+        said = bytes(before) + os.pread(out, 2 * OUTPUT_LIMIT, 0)
+        if cut := bool(before) or len(said) > OUTPUT_LIMIT:
+            said = said[-OUTPUT_LIMIT:]
+            os.ftruncate(out, 0)
+            os.write(out, said)
+    return Ran(code, said.decode("utf-8", "replace"), cut)
 
 
 def hear(
@@ -312,25 +319,42 @@ def _ended(process: "subprocess.Popen[bytes]", name: str, seconds: int) -> Drive
     return DriverFailed(f"`{name}` was ended after {seconds} seconds")
 
 
-def _wait(process: "subprocess.Popen[bytes]", seconds: int) -> int:
+def _cut(out: int, kept: bytearray) -> None:
+    """Empty a file that has grown too large, and keep its end."""
+    size = os.fstat(out).st_size
+    if size > 2 * OUTPUT_LIMIT:
+        kept[:] = os.pread(out, OUTPUT_LIMIT, size - OUTPUT_LIMIT)
+        os.ftruncate(out, 0)
+
+
+def _wait(process: "subprocess.Popen[bytes]", seconds: int, meanwhile: Callable[[], None]) -> int:
     """Wait as `Popen.wait`, which sleeps up to 50 ms after the end; a short call should not."""
     descriptor = os.pidfd_open(process.pid)
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        poll.poll(seconds * 1000)
+        for _ in range(seconds * _CUTS):
+            if poll.poll(1000 // _CUTS):
+                break
+            meanwhile()
     finally:
         os.close(descriptor)
     return process.wait(0.001)
 
 
-def wait_until_free(lock: Path, sleep: Callable[[float], None]) -> None:
-    """Wait for a program that outlived a killed agent; raises `Locked` after `ORPHAN_SECONDS`."""
-    for _ in range(ORPHAN_SECONDS * 5):
+def wait_until_free(lock: Path, log: Path, sleep: Callable[[float], None]) -> None:
+    """Wait for a program that outlived a killed agent, and keep its log small.
+
+    Raises:
+        Locked: after `ORPHAN_SECONDS`.
+    """
+    for _ in range(ORPHAN_SECONDS * _CUTS):
         try:
             _take(lock).close()
         except Locked:
-            sleep(0.2)
+            with suppress(FileNotFoundError), log.open("r+b") as out:
+                _cut(out.fileno(), bytearray())
+            sleep(1 / _CUTS)
         else:
             return
     raise Locked(f"`{lock}` was held for {ORPHAN_SECONDS} seconds; end its holder")
@@ -435,8 +459,8 @@ def _take(lock: Path) -> IO[bytes]:
     return file
 
 
-def _private(path: Path) -> IO[bytes]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+def _private(path: Path, more: int = 0) -> IO[bytes]:
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | more
     return os.fdopen(os.open(path, flags, 0o600), "w+b")
 
 

@@ -350,7 +350,7 @@ class AptDriver:
         return run(argv, self._log, _ENVIRONMENT)
 
     def _wait_for_lock(self) -> None:
-        wait_until_free(self._lock, self._sleep)
+        wait_until_free(self._lock, self._log, self._sleep)
         for _ in range(ORPHAN_SECONDS * 5):
             with _LOCK.open("a") as lock:
                 try:

@@ -138,7 +138,7 @@ class VenvDriver:
         packages, _note = self._journal.read()
         if not packages:
             return ()
-        wait_until_free(self._state / "venv.lock", self._sleep)
+        wait_until_free(self._state / "venv.lock", self._state / "venv.log", self._sleep)
         for leftover in self._site().glob("~*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         installed = self.installed()

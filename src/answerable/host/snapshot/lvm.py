@@ -4,11 +4,12 @@ A snapshot is a volume `<group>/answerable-<name>` with the tag `answerable`, ma
 with room for so many changed bytes; when they are used up, LVM drops it, and `kept` no longer calls
 it of use.
 
-**Not tried for real**: the machines on which this is developed have no device-mapper. Tests record
-the words that are run; lvm2 2.03 takes them up to where it asks the kernel.
+LVM locks its memory while the volume stands still; where it may not, a page that had to come from
+that very volume would never come (docs/operate/privileges.md says what the unit needs).
 
-Sources: lvcreate(8), lvs(8), lvremove(8), lvmreport(7). Left out: thin volumes, whose snapshots
-need no room of their own; merging a snapshot back, which is a person's act.
+Sources: lvcreate(8), lvs(8), lvremove(8), lvmreport(7), `activation/use_mlockall` and its kin in
+lvm.conf(5). Left out: thin volumes, whose snapshots need no room of their own; merging a snapshot
+back, which is a person's act.
 """
 
 import re

@@ -281,6 +281,26 @@ def test_a_list_that_unpacks_to_more_than_the_index_says_is_refused(tmp_path: Pa
     assert _state(source(made, tmp_path / "blobs")) is State.OVERSIZED
 
 
+def test_another_keys_package_of_the_same_name_is_not_read(tmp_path: Path) -> None:
+    """A vendor of one tool cannot replace the distribution's packages, nor speak of them."""
+    made = base(tmp_path / "mirror")
+    vendor = repository.Repository(tmp_path / "vendor", Publisher(seed=3))
+    for name in ("curl", "vendors-tool"):
+        vendor.add(name, "99-1")
+        vendor.update(f"V-{name}", f"{name} 99-1", cves=["CVE-2026-0666"], severity="Critical")
+    vendor.update("V-2", f"curl {NEW}", cves=[], status="retracted")
+    vendor.publish(NOW)
+    own = source(made, tmp_path / "blobs").repositories[0]
+    theirs = Repository("vendor", Folder(vendor.root), vendor.keyring(), DAY)
+    adapter = Rpm("rocky:9", (own, theirs), "x86_64", Blobs(tmp_path / "blobs"))
+    advisories, artefacts = _split(adapter.collect(("curl", "vendors-tool"), NOW))
+    assert {(a.package, a.version) for a in artefacts} == {
+        ("curl", OLD), ("curl", NEW), ("vendors-tool", "99-1"),
+    }  # fmt: skip
+    assert {a.id for a in advisories} == {"curl@RLSA-2026:1", "vendors-tool@V-vendors-tool"}
+    assert adapter.pending({"curl": [NEW]}, NOW) == ()
+
+
 def test_an_rpm_that_is_another_is_refused_and_one_elsewhere_found(tmp_path: Path) -> None:
     """All repositories are asked for an artefact; only its own bytes are it."""
     made, other = base(tmp_path / "mirror"), repository.Repository(tmp_path / "other")

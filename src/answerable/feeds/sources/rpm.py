@@ -21,6 +21,8 @@ Rules:
    streams, and those that are kept side by side (kernels), give no artefact, and the former no
    advisory: a later version may be of another stream. They are gaps, and said so.
 5. Repositories of which none has advisories are `missing`, never without flaws.
+6. A package belongs to the keyring of the first repository that has it. What is signed by other
+   keys under its name is not read: a vendor of one tool must not replace the C library.
 
 Left out: hashes other than SHA-256 (openSUSE Tumbleweed has SHA-512), metalinks and lists of
 mirrors, which repository an artefact came from (all are asked for its path).
@@ -86,6 +88,7 @@ class _Opened:
     """A repository whose documents are here and are those that its index names."""
 
     label: str
+    keyring: Path
     origin: Origin
     primary: tuple[Path, int]
     updates: tuple[Path, int] | None
@@ -116,9 +119,10 @@ class Rpm:
         """
         assert len(packages) <= ASKED, "too many packages are asked for"
         opened = self._opened(now)
-        found = list(self._read(opened, packages))
-        sources = {each.name: each.source for each in sorted(found, key=self._order)}
-        retracted, advisories = self._updates(opened, {p: sources.get(p, p) for p in packages})
+        found, owners = self._read(opened, packages)
+        sources = {p: p for p in packages}
+        sources |= {each.name: each.source for each in sorted(found, key=self._order)}
+        retracted, advisories = self._updates(opened, sources, owners)
         kept, gaps = list[Package](), dict[Gap, None]()
         for each in found:
             if gap := _gap(each):
@@ -158,7 +162,7 @@ class Rpm:
             Unusable: as `collect`.
         """
         newest: dict[str, bytes] = {}
-        for each in self._read(self._opened(now), sorted(installed)):
+        for each in self._read(self._opened(now), sorted(installed))[0]:
             newest[each.name] = max(self._order(each), newest.get(each.name, b""))
         return tuple(
             package
@@ -196,7 +200,8 @@ class Rpm:
         origin = Origin(label, sha256(data).hexdigest(), published, 0)
         places = [self._document(fetch, each) for each in (*packages, *told)]
         self.blobs.saw(label, published)
-        return _Opened(label, origin, places[0], places[1] if told else None)
+        second = places[1] if told else None
+        return _Opened(label, repository.keyring, origin, places[0], second)
 
     def _document(self, fetch: Fetch, named: Document) -> tuple[Path, int]:
         if not 0 < named.size <= PACKED or named.whole > INDEX:
@@ -205,10 +210,18 @@ class Rpm:
         file = self.blobs.fetch(fetch, named.path, named.sha256, named.size)
         return file, named.whole or INDEX
 
-    def _read(self, opened: Iterable[_Opened], packages: Sequence[str]) -> Iterator[Package]:
+    def _read(
+        self, opened: Iterable[_Opened], packages: Sequence[str]
+    ) -> tuple[list[Package], dict[str, Path]]:
+        """Give the packages asked for, and to which keyring each name belongs."""
+        found, owners = list[Package](), dict[str, Path]()
         for each in opened:
             file, whole = each.primary
-            yield from primary.read(file, each.label, packages, self.ecosystem, self.arch, whole)
+            where = (self.ecosystem, self.arch, whole)
+            for package in primary.read(file, each.label, packages, *where):
+                if owners.setdefault(package.name, each.keyring) == each.keyring:
+                    found.append(package)
+        return found, owners
 
     def _artefact(self, package: Package) -> Artefact:
         return Artefact(
@@ -217,23 +230,25 @@ class Rpm:
         )  # fmt: skip
 
     def _updates(
-        self, opened: Iterable[_Opened], sources: Mapping[str, str]
+        self, opened: Iterable[_Opened], sources: Mapping[str, str], owners: Mapping[str, Path]
     ) -> tuple[set[tuple[str, str]], dict[str, Fact]]:
         """Give what was retracted, and the advisories by their texts.
 
         Args:
             sources: package asked for -> name of its source package.
+            owners: package -> keyring that it belongs to.
         """
         retracted, found = set[tuple[str, str]](), dict[str, Fact]()
         for each in opened:
             if each.updates is None:
                 continue
+            own = {p: s for p, s in sources.items() if owners.get(p, each.keyring) == each.keyring}
             for update in updates.read(each.updates[0], each.label, each.updates[1]):
                 if update.status == RETRACTED:
-                    retracted |= {(name, version) for name, version, _ in update.packages}
+                    retracted |= {(name, v) for name, v, _ in update.packages if name in own}
                 elif update.mends:
                     with well_formed(each.label, update.texts.get("id", "")):
-                        found |= {fact.text: fact for fact in self._mended(update, sources)}
+                        found |= {fact.text: fact for fact in self._mended(update, own)}
         return retracted, found
 
     def _mended(self, update: Update, sources: Mapping[str, str]) -> Iterator[Advisory]:

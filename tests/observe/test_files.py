@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from answerable.observe.files import NAME as NAMED
 from answerable.observe.files import Compared, compare, debian, environment
 from answerable.observe.inside import UNREAD
 from answerable.observe.look import Unseen
@@ -139,6 +140,13 @@ def test_environment_is_compared_with_its_wheel(tmp_path: Path) -> None:
     assert compare(shipped, found).differ == ("`own/a.py` of own-it has other bytes",)
     with pytest.raises(Unseen):
         environment(tmp_path, ["gone"])
+
+
+def test_names_of_both_families_are_names() -> None:
+    """What may be asked of a foot is a package's name, and never a path or an option."""
+    good = ("libstdc++", "ModemManager", "python3-six", "glibc:i686", "lib_x", "libc6:amd64")
+    assert all(map(NAMED.fullmatch, good))
+    assert not any(map(NAMED.fullmatch, ("-x", "../etc", "a/b", "a b", ".x", "x:", "", "x" * 129)))
 
 
 def test_private_file_may_be_unread(tmp_path: Path) -> None:

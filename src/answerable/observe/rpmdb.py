@@ -32,7 +32,7 @@ from answerable.observe.rpmheader import LISTED, Damaged, Header, Tag
 NAME = "rpmdb.sqlite"
 FOLDERS = ("usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm")
 """Where the database lies, the newest place first."""
-DATABASE = 1 << 30
+DATABASE = 512 << 20
 """Largest database, bytes."""
 PACKAGES = 100_000
 """Most packages."""

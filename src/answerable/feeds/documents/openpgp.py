@@ -28,6 +28,7 @@ from answerable.feeds.source import State, Unusable
 
 PATIENCE = 20
 """Longest that gpgv may take, seconds."""
+_ARMOUR = b"-----BEGIN"
 _STRONG = ("8", "9", "10")  # SHA-256, SHA-384, SHA-512: RFC 9580 section 9.5
 
 
@@ -69,6 +70,10 @@ def _gpgv(
     if tool is None or not keyring.is_file():
         missing = "gpgv" if tool is None else str(keyring)
         raise Unusable(State.UNREACHABLE, source, f"`{missing}` is not there; install it")
+    with keyring.open("rb") as opened:
+        if opened.read(len(_ARMOUR)) == _ARMOUR:
+            detail = f"`{keyring}` is text, which gpgv reads none of; use `gpg --dearmor`"
+            raise Unusable(State.UNREACHABLE, source, detail)
     with tempfile.TemporaryFile() as status:
         numbers = [status.fileno(), *(file.fileno() for file in files)]
         words = ["--status-fd", str(numbers[0]), "--keyring", str(keyring.resolve()), *more]

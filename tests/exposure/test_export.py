@@ -119,6 +119,10 @@ def test_openvex_says_what_is_affected_and_what_to_do() -> None:
     [
         (("almalinux:9", "bash", "0:5.1-9", "x86_64"),
          "pkg:rpm/almalinux/bash@0%3A5.1-9?arch=x86_64&distro=almalinux-9"),
+        (("fedora:40", "R", "4.4-1", "x86_64"),
+         "pkg:rpm/fedora/R@4.4-1?arch=x86_64&distro=fedora-40"),
+        (("azure linux:3", "tool", "1-1", "noarch"),
+         "pkg:rpm/azure%20linux/tool@1-1?arch=noarch&distro=azure%20linux-3"),
         (("pypi", "flask", "2.3.1", "cp311"), "pkg:pypi/flask@2.3.1"),
         (("go", "golang.org/x/net", "0.1", ""), "pkg:golang/golang.org/x/net@0.1"),
         (("npm", "@scope/x", "1", ""), "pkg:npm/%40scope/x@1"),

@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from answerable.exposure.plain import cell, plain, sarif
 from answerable.exposure.rank import Ranked, explain
+from answerable.host.versions import DPKG, RPM
 from answerable.inventory.installed import Installed
 from answerable.kernel.canon import encode
 
@@ -35,8 +36,7 @@ COLUMNS = (
 _LEVELS = {"FSU": "note", "60D": "warning", "14D": "error", "3D": "error", "3DF": "error"}
 _SEVERITY = {"FSU": "2.0", "60D": "5.0", "14D": "7.5", "3D": "9.0", "3DF": "10.0"}
 """What dashboards sort by (`security-severity`): of the timeline, not of any score."""
-_PURL = {"debian": "deb", "ubuntu": "deb", "almalinux": "rpm", "rocky": "rpm", "redhat": "rpm",
-         "sles": "rpm", "alpine": "apk"}  # fmt: skip
+_PURL = dict.fromkeys(DPKG, "deb") | dict.fromkeys(RPM, "rpm") | {"alpine": "apk"}
 _LANGUAGES = {"go": "golang", "crates.io": "cargo", "rubygems": "gem", "packagist": "composer"}
 
 
@@ -160,7 +160,7 @@ def purl(installed: Installed) -> str:
     if system not in _PURL:
         return f"pkg:{_quoted(kind)}/{name}@{version}"
     more = f"?arch={_quoted(installed.arch)}&distro={_quoted(f'{system}-{release}')}"
-    return f"pkg:{kind}/{system}/{name}@{version}{more}"
+    return f"pkg:{kind}/{_quoted(system)}/{name}@{version}{more}"
 
 
 def _quoted(text: str, safe: str = "") -> str:

@@ -7,6 +7,7 @@ the story ends. `cache/` there is kept for the next time, all else is played ane
 """
 
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -73,7 +74,8 @@ def _told(before: float, story: float, seconds: Mapping[str, float]) -> str:
     waiting = round(story) - packages - own
     told = f"the story took {story:.0f} s: in {packages} s apt or dpkg ran on a host, "
     told += f"in {waiting} s everybody waited for a window, a soak or the next look, "
-    return f"{told}in {own} s ran what is ours; hosts and packages took {before:.0f} s before it"
+    told += f"in {own} s ran what is ours; hosts and packages took {before:.0f} s before it "
+    return f"{told}(load {os.getloadavg()[1]:.1f} on {os.cpu_count()} processors)"
 
 
 def _scenes(cast: Cast, last: int) -> None:

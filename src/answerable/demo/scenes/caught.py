@@ -63,6 +63,8 @@ def play(stage: Stage, packages: Collection[str]) -> None:
         said = _approved(stage, made)
         _false(stage, made, said, WEB[0])
     _stopped(stage, said, WEB[1])
+    tell.line(f"what {WEB[0]} says that it has is a lie too: the control plane looks for itself")
+    stage.cast.run(CONTROL, "inventory", "import", stage.cast.place(CONTROL))
 
 
 def _vendor(stage: Stage) -> None:

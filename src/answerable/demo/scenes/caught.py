@@ -63,8 +63,7 @@ def play(stage: Stage, packages: Collection[str]) -> None:
         said = _approved(stage, made)
         _false(stage, made, said, WEB[0])
     _stopped(stage, said, WEB[1])
-    tell.line(f"what {WEB[0]} says that it has is a lie too: the control plane looks for itself")
-    stage.cast.run(CONTROL, "inventory", "import", stage.cast.place(CONTROL))
+    _honest(stage, WEB[0], package)
 
 
 def _vendor(stage: Stage) -> None:
@@ -161,6 +160,17 @@ def _stopped(stage: Stage, said: Record, unasked: str) -> None:
     if opened or reports(stage, said, unasked):
         raise StoryFailed(f"the next ring was opened: {opened}")
     stage.cast.tell.good(f"no observer opens the next ring: {unasked} was not changed")
+
+
+def _honest(stage: Stage, host: str, package: str) -> None:
+    """Wait until the control plane has a true list of what is on a host again."""
+    place = stage.cast.place(CONTROL)
+
+    def exposed() -> bool:
+        done = stage.cast.run(CONTROL, "exposure", "list", place, "--output", "json", show=False)
+        return any((r["host"], r["package"]) == (host, package) for r in json.loads(done.out))
+
+    stage.watch.until(f"{host}, its operator's again, tells what it really has", exposed)
 
 
 @contextmanager

@@ -36,6 +36,15 @@ def test_what_may_be_left_out_or_unread() -> None:
     assert stat.S_ISDIR(modes[2])
 
 
+def test_what_the_packager_expects_to_change_is_the_hosts_own() -> None:
+    """A file or link that rpm is not to verify may differ; one that it is to verify may not."""
+    every = (1 << 32) - 1
+    found = read(io.BytesIO(rpm(package() | {1045: [every - 1, every - 16, 0, every, 0]})))
+    assert {"usr/bin/tool", "usr/bin/t", "etc/tool.conf"} <= set(found.conffiles)
+    found = read(io.BytesIO(rpm(package() | {1045: [every - 16, every - 1, 0, every, 0]})))
+    assert not {"usr/bin/tool", "usr/bin/t"} & set(found.conffiles)
+
+
 def test_capabilities_stand_behind_the_hash() -> None:
     """Words of every form are the bytes that Linux keeps."""
     words = ["cap_net_raw=ep", "", "", "", ""]

@@ -82,10 +82,12 @@ def answer(asked: str, root: Path) -> str:
 
 def _redhat(root: Path) -> bool:
     """Tell the family: each may have the other's tool, with nothing installed by it."""
+    if not present(root):
+        return False
     try:
         return not dpkg(root)
     except Unseen:
-        return present(root)
+        return True
 
 
 def main() -> None:

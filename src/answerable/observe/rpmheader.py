@@ -25,6 +25,8 @@ FILES = 200_000
 """Most files of one package."""
 PATH = 4_096
 """Longest path, characters."""
+DEEP = 256
+"""Most folders that a path leads through."""
 LISTED = 64 << 20
 """Most characters of all paths: one long folder may be named by very many files."""
 _COUNTS, _ENTRY = Struct(">II"), 16
@@ -45,6 +47,7 @@ class Tag(IntEnum):
     LINKS = 1036
     FLAGS = 1037
     SOURCE = 1044
+    VERIFIED = 1045
     FOLDER_OF = 1116
     NAMES = 1117
     FOLDERS = 1118
@@ -53,7 +56,7 @@ class Tag(IntEnum):
 
 
 _TAGS = frozenset(map(int, Tag))
-_NUMBERS = (Tag.EPOCH, Tag.FLAGS, Tag.FOLDER_OF, Tag.HASHED_BY)
+_NUMBERS = (Tag.EPOCH, Tag.FLAGS, Tag.FOLDER_OF, Tag.HASHED_BY, Tag.VERIFIED)
 _KINDS = {
     **dict.fromkeys(_TAGS, _TEXTS),
     **dict.fromkeys(map(int, _NUMBERS), (_LONG,)),
@@ -151,6 +154,6 @@ class Header:
             if size > PATH or left < 0:
                 raise Damaged("a path that is too long, or too many of them")
             path = folders[number] + name
-            if path[:1] != "/" or ".." in path.split("/"):
+            if path[:1] != "/" or ".." in path.split("/") or path.count("/") > DEEP:
                 raise Damaged(f"a path that leads elsewhere: `{path[:80]!r}`")
             yield path[1:]

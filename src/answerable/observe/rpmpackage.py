@@ -5,8 +5,9 @@
 Rules: whoever hands the bytes in has compared the SHA-256 of them all, so the header is what the
 packager wrote, and rpm puts nothing onto a disk that has another SHA-256 than stands there; the
 payload is never unpacked. Files that are named and not brought (`%ghost`) may be anything.
-Documentation, and what may be missing (`missingok`), may be left out. A package that hashes its
-files otherwise, or a source package, cannot be read.
+Documentation, and what may be missing (`missingok`), may be left out. Configuration, and what the
+packager expects to change (`%verify(not md5)`, or `not link`), may be the host's own. A package
+that hashes its files otherwise, or a source package, cannot be read.
 
 Capabilities are compared as Linux keeps them, without the user namespace's root: the words
 `cap_net_raw=ep` are `0100000200200000..` in hex. Sources: rpm's docs/manual/format.md;
@@ -29,6 +30,8 @@ WORDS = 4_096
 """Longest text of capabilities, characters."""
 CONFIG, DOCUMENT, MISSING, GHOST = 1, 2, 8, 64
 """Flags of files."""
+CONTENT, TARGET = 1, 16
+"""What of a file or link rpm is to verify (rpm's docs/manual/tags.md, Fileverifyflags)."""
 _LEAD, _HEADER, _COUNTS = 96, b"\x8e\xad\xe8\x01\0\0\0\0", 8
 _SHA256 = 8
 _HASH = re.compile("[0-9a-f]{64}")
@@ -51,6 +54,13 @@ class _File(NamedTuple):
     link: str
     flags: int
     words: str
+    verified: int
+
+    @property
+    def own(self) -> bool:
+        """Whether the host may have its own."""
+        what = TARGET if stat.S_ISLNK(self.mode) else CONTENT
+        return bool(self.flags & CONFIG) or not self.verified & what
 
 
 def read_rpm(file: BinaryIO) -> Shipped:
@@ -83,18 +93,17 @@ def _files(header: Header) -> Iterator[_File]:
     modes, flags = header.numbers(Tag.MODES), header.numbers(Tag.FLAGS)
     hashes, links = header.texts(Tag.DIGESTS), header.texts(Tag.LINKS)
     words = header.texts(Tag.CAPABILITIES) or [""] * len(paths)
+    verified = header.numbers(Tag.VERIFIED) or [CONTENT | TARGET] * len(paths)
     if paths and header.numbers(Tag.HASHED_BY) != [_SHA256]:
         raise Damaged("it does not hash its files by SHA-256")
-    for row in zip(paths, modes, hashes, links, flags, words, strict=True):
+    for row in zip(paths, modes, hashes, links, flags, words, verified, strict=True):
         yield _File(shown(row[0]), *row[1:])
 
 
 def _shipped(rows: list[_File]) -> Shipped:
-    files, named = dict[str, str](), {row.path for row in rows}
-    shut = {
-        f"{row.path}/" for row in rows if stat.S_ISDIR(row.mode) and not row.mode & stat.S_IXOTH
-    }
-    private = set[str]()
+    files, private = dict[str, str](), set[str]()
+    closed = (row for row in rows if stat.S_ISDIR(row.mode) and not row.mode & stat.S_IXOTH)
+    shut = {f"{row.path}/" for row in closed}
     for row in rows:
         if row.flags & GHOST or not (stat.S_ISREG(row.mode) or stat.S_ISLNK(row.mode)):
             continue
@@ -106,16 +115,17 @@ def _shipped(rows: list[_File]) -> Shipped:
             files[row.path] = row.digest + (f" {capabilities(row.words)}" if row.words else "")
         else:
             raise Damaged(f"`{row.path}` has no SHA-256")
-        folders = {row.path[: at + 1] for at, letter in enumerate(row.path) if letter == "/"}
-        if folders & shut or (stat.S_ISREG(row.mode) and not row.mode & stat.S_IROTH):
+        ends = (at + 1 for at, letter in enumerate(row.path) if shut and letter == "/")
+        hidden = any(row.path[:end] in shut for end in ends)
+        if hidden or (stat.S_ISREG(row.mode) and not row.mode & stat.S_IROTH):
             private.add(row.path)
     return Shipped(
-        files, _flagged(rows, CONFIG), private, _flagged(rows, DOCUMENT | MISSING), named
+        files,
+        conffiles={row.path for row in rows if row.own},
+        private=private,
+        spare={row.path for row in rows if row.flags & (DOCUMENT | MISSING)},
+        named={row.path for row in rows},
     )
-
-
-def _flagged(rows: list[_File], flags: int) -> frozenset[str]:
-    return frozenset(row.path for row in rows if row.flags & flags)
 
 
 def capabilities(words: str) -> str:

@@ -11,7 +11,7 @@ from answerable.host.transaction.redhat.rpmheader import Tag
 MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
 LEAD = b"\xed\xab\xee\xdb\3\0\0\0" + bytes(88)
 Value = str | int | Sequence[str] | Sequence[int]
-_NARROW = {Tag.MODES: (3, "H")}
+_NARROW = {int(Tag.MODES): (3, "H")}
 
 
 def header(tags: Mapping[int, Value]) -> bytes:
@@ -30,7 +30,7 @@ def _entry(tag: int, value: Value) -> tuple[int, bytes, int]:
     values = [value] if isinstance(value, int) else list(value)
     if values and isinstance(values[0], str):
         return 8, b"".join(str(text).encode() + b"\0" for text in values), len(values)
-    kind, letter = _NARROW.get(Tag(tag), (4, "I"))
+    kind, letter = _NARROW.get(tag, (4, "I"))
     return kind, pack(f">{len(values)}{letter}", *values), len(values)
 
 

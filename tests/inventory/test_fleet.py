@@ -276,3 +276,16 @@ def test_opening_writes_nothing(tmp_path: Path) -> None:
     with Fleet(tmp_path / "fleet.db", places) as fleet:
         assert not fleet.hosts(now=0, silence=0)
     assert (tmp_path / "fleet.db").read_bytes() == before, "opening writes nothing"
+
+
+def test_states_survive_an_import_of_many_that_share_packages(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of packages that were seen before, and after what is remembered was thrown away."""
+    monkeypatch.setattr(change, "CACHED", 2)
+    others = [Installed("debian:12", f"p{n}", "1-1", "amd64", f"p{n}") for n in range(5)]
+    packages = (BASH, *others)
+    fleet.record_all([(_inventory(f"web{n}", *packages), 100) for n in range(3)])
+    for host in fleet.hosts(now=100, silence=60):
+        held = [p for p in fleet.inventory(host).packages if p.state == "held"]
+        assert held == [BASH], host.host

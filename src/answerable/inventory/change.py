@@ -13,9 +13,10 @@ Rules:
 Left out: what the tables are (store.py).
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Generic, TypeVar
 
 from pyroaring import BitMap
@@ -70,19 +71,25 @@ class Change:
         self._left, self._entered = Gathered[tuple[str, str]](), Gathered[tuple[str, str]]()
         self._ids: dict[int, int] = {}
         self._held: list[Installed] = []
+        self._odd = set[int]()
 
     def ids(self, packages: Sequence[Installed]) -> list[int]:
         """Give the ids of packages; those of objects that many hosts share, at once."""
-        found = [*map(self._ids.get, map(id, packages))]
-        sure = [number for number in found if number]
-        if len(sure) == len(found):
-            return sure
-        return [number or self._look_up(packages[n]) for n, number in enumerate(found)]
+        try:
+            return [*map(self._ids.__getitem__, map(id, packages))]
+        except KeyError:
+            return [self._ids.get(id(package)) or self._look_up(package) for package in packages]
+
+    def whole(self, packages: Sequence[Installed]) -> bool:
+        """Tell whether all packages are, of which `ids` has just given the ids."""
+        return not self._odd or self._odd.isdisjoint(map(id, packages))
 
     def _look_up(self, package: Installed) -> int:
         if len(self._held) >= CACHED:
             self._ids.clear()
             self._held.clear()
+        if package.state != "installed":
+            self._odd.add(id(package))
         self._held.append(package)  # so that nothing else gets its identity
         number = self._ids[id(package)] = self.store.id_of(package)
         return number
@@ -103,10 +110,9 @@ class Change:
         gone_from, come_to = self._gone.lists, self._come.lists
         for host, gone, come in self._noted:
             self._lists += len(gone) + len(come)
-            for hosts in map(gone_from.__getitem__, gone):
-                hosts.append(host)
-            for hosts in map(come_to.__getitem__, come):
-                hosts.append(host)
+            for lists, packages in ((gone_from, gone), (come_to, come)):
+                # No step of ours for each package: a fleet has forty million.
+                deque(map(list.append, map(lists.__getitem__, packages), repeat(host)), 0)
         self._noted.clear()
         if self._lists > GATHERED:
             self._lists = 0

@@ -18,7 +18,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -33,7 +32,6 @@ from answerable.inventory.store import NoFleet, Places, Row, Store, bitmap, inst
 __all__ = ["Fleet", "Host", "NoFleet"]
 _PACKAGE = "id, ecosystem, package, version, arch, source, source_version, provides"
 _HOST = "id, host, instance, zones, owner, seen"
-_state, _WHOLE = attrgetter("state"), {"installed"}
 MANY = 500
 """Ids in one query; SQLite takes 32,766 at most."""
 
@@ -115,7 +113,7 @@ class Fleet:
         if before:
             for table in ("state", "gap"):
                 change.run(f"delete from {table} where host = ?", (host,))  # noqa: S608  our names
-        if {*map(_state, inventory.packages)} - _WHOLE:
+        if not change.whole(inventory.packages):
             for number, package in zip(ids, inventory.packages, strict=True):
                 if package.state != "installed":
                     change.run("replace into state values (?, ?, ?)", (host, number, package.state))

@@ -1,4 +1,4 @@
-"""From a repository's signed index to the patched RPM host: attested, planned, rehearsed, reported.
+"""From a repository's signed index to the patched RPM host, and back: attested to undone.
 
 The repository is made and signed here, its packages are built by rpmbuild; what attests, matches,
 plans and rehearses is what the commands use, the host runs its own agent with real rpm. Log, guards
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from answerable.bootstrap.rehearsing import Clones
-from answerable.changes.build import Fleet, Judgement, Mandate, build
+from answerable.changes.build import Fleet, Judgement, Mandate, Services, build
 from answerable.changes.plan import Noticed, Plan, Terms, bundle
 from answerable.demo.scenes.hosts import ARTEFACT, HOME, build_artefact
 from answerable.exposure.match import Known, Snapshot, match
@@ -42,6 +42,7 @@ from tests.live.test_rpm import (  # noqa: F401  fixtures are found by their nam
     _ground,
     _hosts,
 )
+from tests.simulator import Order
 from tests.simulator import constitution as law
 
 pytestmark = [
@@ -110,7 +111,8 @@ def planned(around: Real, candidate: Candidate, clones: Clones, root: Path) -> P
     inventory = Inventory(HOST, record["instance"], frozenset(record["zones"]), there)
     mandate = Mandate(around.sim.fleet, "planner1", "tool", "authorization", "urgent", (1,), 15)
     ranked = rank(match(known, [inventory], []).exposures, Context())
-    return build(mandate, Fleet([inventory]), ranked, known, _judge, clones.rehearse)
+    fleet = Fleet([inventory], {HOST: Services((), ("app",))})
+    return build(mandate, fleet, ranked, known, _judge, clones.rehearse)
 
 
 def _judge(host: str, zones: frozenset[str], facts: Mapping[str, Json]) -> Judgement:
@@ -118,7 +120,7 @@ def _judge(host: str, zones: frozenset[str], facts: Mapping[str, Json]) -> Judge
     return Judgement(frozenset(facts), "", frozenset())
 
 
-def noticed(around: Real, plan: Plan, candidate: Candidate) -> None:
+def noticed(around: Real, plan: Plan, candidate: Candidate) -> Order:
     """Give notice, wait, and let the control plane hand out the host's bundle."""
     sim = around.sim
     terms = Terms(sim.authorization, 1800, 600, sim.now, sim.now + 12 * law.HOUR,
@@ -129,6 +131,7 @@ def noticed(around: Real, plan: Plan, candidate: Candidate) -> None:
     sim.now += 2_000
     snapshots = [Snapshot(sim.released, candidate)]
     around.bundles.append(bundle(plan, 0, 0, whole, snapshots).encode())
+    return Order(HOST, plan.rings[0][0], 0, 0, [], notice, whole.checkpoint, [])
 
 
 @contextmanager
@@ -142,6 +145,7 @@ def agent(hosts: Hosts, around: Real, folder: Path) -> Iterator[None]:
     site.enrol()
     (site.place / "settings.json").write_text(encode({
         "control": f"{around.url}/control", "log": f"{around.url}/log", "poll": 1,
+        "checks": {"app": {"url": "http://127.0.0.1:9/", "within": 1}},
         "driver": {"kind": "rpm", "ecosystem": Rocky.ecosystem,
                    "transaction": {"allow": list[str]()}},
     }))  # fmt: skip
@@ -160,41 +164,54 @@ def agent(hosts: Hosts, around: Real, folder: Path) -> Iterator[None]:
         process.wait(30)
 
 
+@contextmanager
+def served(hosts: Hosts, candidate: Candidate, own: rpm.Rpm) -> Iterator[Real]:
+    """Release a candidate in a world that the host can reach, and serve its packages there."""
+    facts = [fact.text for fact in candidate.facts]
+    with ExitStack() as stack:
+        with hosts.world.fleet.in_network():
+            address = hosts.world.fleet.hub_address
+            around = stack.enter_context(serving(HOST, address, Real, facts=facts))
+        assert isinstance(around, Real)
+        around.files = {a.sha256: _obtained(own, a) for a in candidate.artefacts}
+        yield around
+
+
 def test_a_signed_repository_becomes_a_patched_host(hosts: Hosts, tmp_path: Path) -> None:
-    """The order has the clone's effects, the host does just that, and says so."""
+    """The host does what its clone found, says so, and is undone when its service stays away."""
     hosts.up(HOST)
     root, clone = hosts.world.fleet.root(HOST), tmp_path / "clone"
     subprocess.run(["cp", "-ax", str(root), str(clone)], check=True)
-    made = repository(hosts, tmp_path / "mirror")
-    candidate, own = released(made, tmp_path)
+    candidate, own = released(repository(hosts, tmp_path / "mirror"), tmp_path)
     (tmp_path / "effects").mkdir()
-    kept = {a.sha256: _obtained(own, a) for a in candidate.artefacts}
     clones = Clones(
         {"clones": {"web": {"ecosystem": Rocky.ecosystem, "kind": "rpm", "root": str(clone)}},
          "hosts": {HOST: {"clone": "web"}}},
         tmp_path / "effects", lambda _: own.blobs.folder, demanded=True,
     )  # fmt: skip
-    with ExitStack() as stack:
-        with hosts.world.fleet.in_network():
-            facts = [fact.text for fact in candidate.facts]
-            address = hosts.world.fleet.hub_address
-            around = stack.enter_context(serving(HOST, address, Real, facts=facts))
-        assert isinstance(around, Real)
-        around.files = kept
+    with served(hosts, candidate, own) as around:
         plan = planned(around, candidate, clones, root)
         (order,) = plan.orders[0]
-        (upgrade,) = (c for c in order["changes"] if c["type"] == "upgrade")
+        upgrade, health = (c for c in order["changes"] if c["type"] in ("upgrade", "health"))
+        undo = next(c["id"] for c in order["undo"] if c["type"] == "undo")
         assert plan.targets == ["rocky:9/tool@2-1"]
-        noticed(around, plan, candidate)
-        stack.enter_context(agent(hosts, around, tmp_path))
-        log = tmp_path / "agent.txt"
-        until(lambda: around.said(upgrade["id"]), "it reports the upgrade")
-    reports = {body["change"]: body for body in around.reports.values()}
-    done = reports[upgrade["id"]]
-    assert done["result"] == "succeeded", (done, log.read_text()[-2000:])
-    assert upgrade["effects"] in done["detail"], done
-    assert hosts.said(HOST, "rpm", "--query", "tool").strip() == "tool-2-1.noarch"
+        given = noticed(around, plan, candidate)
+        with agent(hosts, around, tmp_path):
+            until(lambda: around.said(health["id"]), "it reports upgrade and health")
+            done = {body["change"]: body for body in around.reports.values()}
+            assert done[upgrade["id"]]["result"] == "succeeded", done
+            assert upgrade["effects"] in done[upgrade["id"]]["detail"], done
+            assert done[health["id"]]["result"] == "failed", done
+            assert on(hosts) == "tool-2-1.noarch"
+            around.sim.fail(given, health["id"])
+            until(lambda: (undo, "succeeded", "") in around.said(undo), "it reports the undo")
+            assert on(hosts) == "tool-1-1.noarch"
+
+
+def on(hosts: Hosts) -> str:
+    """Give which version is on the host; every file of it is as rpm knows it."""
     hosts.said(HOST, "rpm", "--verify", "tool")
+    return hosts.said(HOST, "rpm", "--query", "tool").strip()
 
 
 def _obtained(own: rpm.Rpm, artefact: Artefact) -> Path:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from answerable.feeds.attest import Agreed, Disagreed, Own, attest
+from answerable.feeds.candidate import Candidate, propose
 from answerable.feeds.documents.blobs import Blobs
 from answerable.feeds.documents.fetch import Folder
 from answerable.feeds.facts import Advisory, Artefact
@@ -279,6 +281,21 @@ def test_a_list_that_unpacks_to_more_than_the_index_says_is_refused(tmp_path: Pa
     size = f"<open-size>{len(made.primary())}<"
     _index(size, "<open-size>100<")(made)
     assert _state(source(made, tmp_path / "blobs")) is State.OVERSIZED
+
+
+def test_a_publisher_may_drop_its_own_word(tmp_path: Path) -> None:
+    """A later update replaces an earlier one, whose advisory goes: guards agree to that."""
+    made = base(tmp_path / "mirror")
+    standing = propose("rocky", [source(made, tmp_path / "blobs")], ASKED, NOW)
+    assert isinstance(standing, Candidate)
+    made.updates.clear()
+    made.update("RLSA-2026:9", f"curl {NEW}", cves=FLAWS)
+    made.publish(NOW)
+    later = propose("rocky", [source(made, tmp_path / "blobs")], ASKED, NOW)
+    assert isinstance(later, Candidate)
+    guard = source(made, tmp_path / "guard")
+    assert isinstance(attest(later, [guard], NOW, Own(standing=standing)), Agreed)
+    assert isinstance(attest(standing, [guard], NOW), Disagreed)
 
 
 def test_another_keys_package_of_the_same_name_is_not_read(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ from answerable.demo.scenes.people import say
 from answerable.demo.scenes.stage import Planned, Stage, make, notice, reports, spell, told
 from answerable.demo.scenes.watch import Record
 
-WEB = ("web2", "web3")
-"""Application hosts of the lie: the liar, and the one that is not asked then."""
+WEB = ("web3", "web2")
+"""Application hosts of the lie: the liar, and the one that is not asked then. The liar fetches what
+it does not install, and a thief could not swap that any more: scene 8 needs the other one fresh."""
 SWEPT_NOT = (HOME, "proc", "sys", "dev", "run", "tmp")
 _PIECE = 1 << 20
 

@@ -2,6 +2,8 @@
 
 import subprocess
 from collections.abc import Iterator
+from compileall import compile_dir
+from py_compile import PycInvalidationMode
 
 import pytest
 
@@ -35,6 +37,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         world.files = plans.files
         folder = place / "given"
         build_agent(folder / "agent")
+        # Not of the artefact: to compile it at each start takes an emulated processor a minute.
+        mode = PycInvalidationMode.UNCHECKED_HASH
+        compile_dir(folder / "agent", quiet=1, invalidation_mode=mode)
         site = Site(world, folder / "site", FakeDriver(place), FakeServices(place))
         site.enrol()
         settings(folder / "site/settings.json")

@@ -11,6 +11,7 @@ import pytest
 
 from answerable.host.install import UNITS as AGENTS
 from answerable.kernel.canon import encode
+from tests.simulator import Order
 from tests.vm.disk import Disk
 from tests.vm.machine import Machine
 from tests.vm.orders import Move, Plans, Real
@@ -44,9 +45,11 @@ class Story:
     disks: Sequence[Path]
     place: Path
 
-    def order(self, move: Move) -> None:
+    def order(self, move: Move) -> Order:
         """Let the control plane hand out the order of a move."""
-        self.world.hand_out(self.world.sim.play(self.world.host, edit=move.edit))
+        order = self.world.sim.play(self.world.host, edit=move.edit)
+        self.world.hand_out(order)
+        return order
 
     def boot(self, name: str) -> Machine:
         """Switch the machine on again, by its own boot sector."""

@@ -16,6 +16,7 @@ import pytest
 
 from answerable.host.actions.reboot import MARKER
 from answerable.host.install import UNITS as AGENTS
+from answerable.kernel.errors import Refused
 from tests.structure.source import ROOT
 from tests.vm.orders import BROKEN
 from tests.vm.story import ANSWERABLE, HOME, Story, patiently
@@ -132,6 +133,7 @@ def test_a_newer_kernel_is_proved_by_its_boot(
     assert after != boot
     assert vm.do("uname", "-r").strip() == newer
     assert vm.run("test", "-e", f"/{MARKER}")[0] != 0
+    patiently(story.snapshots, "status shows the snapshot")
     (name,) = story.snapshots()
     assert bodies["snap"]["detail"] == f"lvm snapshot vg/answerable-{name}"
     assert name in vm.do(*ANSWERABLE, "status", "--dir", f"/{HOME}")
@@ -142,11 +144,16 @@ def test_a_host_whose_kernel_is_none_stays_away(story: Story) -> None:
     """The boot loader finds no kernel in what an update brought: nobody hears of the host again."""
     vm, world = story.machine, story.world
     since = len(world.said())
-    story.order(story.plans.broken)
+    order = story.order(story.plans.broken)
     assert story.heard(since, "up")[-1][1:] == ("succeeded", "reboot_required")
     patiently(lambda: "invalid magic number" in vm.said(), "the boot loader says why")
     vm.end()
     assert [row[0] for row in story.heard(since, "up")] == ["snap", "up"]
+    # Without what it would say no observer lets the next ring begin, and hosts there refuse.
+    later = world.sim.order(order.notice, "web2", order.checkpoint)
+    verdict = world.sim.ask(later, "snap")
+    assert isinstance(verdict, Refused)
+    assert (later.ring, verdict.reason) == (1, "ring_not_open")
 
 
 def test_a_person_brings_the_host_back(story: Story) -> None:

@@ -40,6 +40,7 @@ from answerable.host.driver import (
 )
 from answerable.host.files import make_private
 from answerable.host.settings import Settings, make_driver
+from answerable.host.transaction.menu import TOOL
 from answerable.host.transaction.sensitive import CLASSES
 from answerable.kernel import canon
 from answerable.kernel.canon import Json
@@ -168,6 +169,9 @@ def _enter(root: str) -> None:
     words += ["--proc", "/proc", "--tmpfs", "/run", "--dir", "/run/lock", "--tmpfs", "/tmp"]  # noqa: S108
     if "systemd" in os.path.realpath(f"{over}{INIT}"):
         words += ["--dir", "/run/systemd/system"]
+    if Path(f"{over}{TOOL}").is_file():
+        # A clone has no disks to ask; what it does stands for a host, whose menu is its own.
+        words += ["--ro-bind", f"{over}/usr/bin/true", TOOL]
     words += ["--ro-bind", str(Path(__file__).parents[1]), f"{_CODE}/answerable", "--"]
     words += ["/usr/bin/python3", "-B", "-s", "-m", "answerable.host.clone"]
     os.execvpe(words[0], words, {**_ENV, "PYTHONPATH": _CODE})  # noqa: S606  argv, no shell

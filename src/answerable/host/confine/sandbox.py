@@ -8,7 +8,8 @@ Rules:
 * no network, no other process, no sockets of the host, no device but null, zero, full, random, tty;
 * fresh /run, /tmp, /var/tmp; the agent's own directory is not to be seen; /proc/sys is read-only;
 * the capabilities that unpacking needs, and none by which the kernel could be changed;
-* scripts that want a service started or stopped are told no (policy-rc.d), and it is noted;
+* scripts that want a service started or stopped are told no (policy-rc.d), and it is noted; who
+  wants GRUB's menu written anew is told yes, and it is written later (transaction/menu.py);
 * what they say goes through a pipe, of which the end is kept: no file of the host grows by it;
 * when this process ends, in whatever way, the namespace and all that ran in it end too.
 
@@ -167,7 +168,7 @@ class Sandbox:
         if Path("/run/systemd/system").is_dir():
             words += ["--dir", "/run/systemd/system"]
         seen = (*_HIDDEN, *map(str, self._hidden), *self._real.folders)
-        for path in _sockets():
+        for path in sockets():
             if not path.startswith(tuple(f"{folder}/" for folder in seen)):
                 words += ["--ro-bind-try", "/dev/null", path]
         with ExitStack() as stack:
@@ -210,6 +211,9 @@ class Sandbox:
             folder.chmod(0o755)
         (extra / "policy-rc.d").write_text(_POLICY, "ascii")
         (extra / "policy-rc.d").chmod(0o755)
+        if Path("/usr/sbin/update-grub").exists():
+            (extra / "update-grub").write_text("#!/bin/sh\n", "ascii")
+            (extra / "update-grub").chmod(0o755)
         given = self._seen / "given"
         given.mkdir()
         given.chmod(0o755)
@@ -281,7 +285,8 @@ def _filter() -> IO[bytes]:
     return file
 
 
-def _sockets() -> list[str]:
+def sockets() -> list[str]:
+    """Give the paths of the host's sockets."""
     # Of the host's network: this process may have left it, and the table is one network's.
     lines = _table("/proc/1/net/unix").splitlines()[1:]
     paths = {line.split(None, 7)[-1] for line in lines}

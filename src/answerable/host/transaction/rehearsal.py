@@ -26,7 +26,7 @@ from answerable.host.driver import (
     last_lines,
 )
 from answerable.host.files import make_private
-from answerable.host.transaction import data, derived, effects
+from answerable.host.transaction import data, derived, effects, menu
 from answerable.host.transaction.details import details
 from answerable.host.transaction.disk import Disk
 from answerable.host.transaction.explain import Explained, Explainer, digest, sensitive
@@ -34,7 +34,7 @@ from answerable.host.transaction.family import Database, Family
 from answerable.host.transaction.initrd import Disks
 from answerable.host.transaction.journal import Repaired, Row, Transactions
 from answerable.host.transaction.live import Live, take, wanted
-from answerable.host.transaction.port import CHUNK
+from answerable.host.transaction.port import CHUNK, Drifted
 from answerable.kernel.canon import Json
 
 NAMED = 20
@@ -53,6 +53,7 @@ class Rehearsal:
     sandbox: Sandbox
     live: Live | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    menu: bool = False
 
     @property
     def foreseen(self) -> Foreseen:
@@ -135,7 +136,7 @@ class Transaction:
             explainer = Explainer(packages, database)
             made = effects.changes(copy.layers, ROOT, times=database.times)
             found = explainer.explain(made, copy.sees)
-            live = wanted(found, made, packages, database, self._hidden)
+            live, anew = wanted(found, made, packages, database, self._hidden), False
             if live:
                 take(found, live)
                 _keep(copy, found)
@@ -144,13 +145,16 @@ class Transaction:
             if not found.unexplained:
                 self._settle(copy, found, files, env)
                 _check(database, found)
+                anew = menu.due((change.path for change in found.commit), ROOT)
+            if anew:
+                menu.take(found.effects, found.sensitive, live=live is not None)
             looks = {change.path: change for change in made}
             found.unexplained = [
                 replace(one, why=one.why + details(looks[one.path], ROOT))
                 for one in found.unexplained
             ]
             told = digest(found.effects), found.sensitive, copy.asked
-            yield Rehearsal(found, *told, copy, live, env)
+            yield Rehearsal(found, *told, copy, live, env, anew)
 
     def _settle(
         self, copy: Sandbox, found: Explained, files: Sequence[Path], env: Mapping[str, str]
@@ -208,6 +212,10 @@ class Transaction:
         def then(place: str) -> None:
             if rehearsal.live:
                 self._run_live(rehearsal.live, rehearsal.env, place)
+            if rehearsal.menu:
+                with Disk(ROOT) as disk:
+                    log = self._state / "copy.log"
+                    menu.renew(disk, place, log, rehearsal.env, self._hidden)
 
         try:
             with self._journal() as journal:
@@ -236,7 +244,11 @@ class Transaction:
     def drift(self, number: str) -> list[str]:
         """Give the paths for which an undo would be refused."""
         with self._journal() as journal:
-            return journal.drift(number)
+            return [*journal.drift(number), *self._menu(number)]
+
+    def _menu(self, number: str) -> list[str]:
+        with Disk(ROOT) as disk:
+            return menu.drifted(disk, str(self._state / "transactions" / number))
 
     def made(self, number: str) -> list[str]:
         """Give the paths that came with a transaction, and go with its undo."""
@@ -250,6 +262,8 @@ class Transaction:
 
     def undo(self, number: str) -> Json:
         """Bring every path back to what it was before; give the note. Raises `Drifted`."""
+        if drifted := self._menu(number):
+            raise Drifted(f"{drifted[0]} changed since; plan a change instead", drifted)
         with self._journal() as journal:
             journal.undo(number)
             return journal.note(number)

@@ -12,8 +12,11 @@ from answerable.config import NotConfigured
 from answerable.feeds.source import State, Unusable
 from answerable.feeds.world import Worlds
 from answerable.inventory.installed import Unreadable
+from tests.bootstrap.carry import carry
 from tests.bootstrap.folder import CVE, INSTRUCTION, OTHER, feeds, root
+from tests.exposure.models import MODEL
 from tests.feeds.worlds import NOON
+from tests.simulator.world import Simulator
 
 
 @pytest.fixture
@@ -41,6 +44,22 @@ def test_every_flaw_of_every_package_is_listed_the_most_urgent_first(ground: Pat
     assert found.context.listed
     assert found.rows[0].verdict.floor.row["in KEV"] == "Y"
     assert found.heading.ranking.startswith("rules alone")
+
+
+def test_a_released_model_at_hand_is_asked(ground: Path) -> None:
+    """And without one, the list says that rules ranked it, and why."""
+    town, place = Simulator(), Place(ground / "feeds", ground / "kept")
+
+    def heading(folder: Path) -> str:
+        root = ground / "root"
+        found = here(place, lambda _what, _done: None, public=None, root=root, model=folder)
+        return found.heading.ranking
+
+    carry(town, ground / "model", "dana", "fay")
+    assert heading(ground / "model") == f"model {MODEL.sha256}"
+    carry(town, ground / "alone", "dana")
+    assert heading(ground / "alone").startswith("rules alone: not_enough_people")
+    assert heading(ground / "nowhere").startswith("rules alone: no released model")
 
 
 def test_asking_again_gives_the_same(ground: Path) -> None:

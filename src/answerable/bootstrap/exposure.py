@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
-from answerable.bootstrap import feed_folder
+from answerable.bootstrap import carried, feed_folder
 from answerable.bootstrap.clock import clock
 from answerable.bootstrap.feed_folder import Place
 from answerable.config import NotConfigured
@@ -74,13 +74,19 @@ class Listed:
 
 
 def here(
-    place: Place, progress: Progress, *, public: bool | None, root: Path = Path("/")
+    place: Place,
+    progress: Progress,
+    *,
+    public: bool | None,
+    root: Path = Path("/"),
+    model: Path | None = None,
 ) -> Listed:
     """List what this machine (or another root) is exposed to.
 
     Args:
         place: a folder of publications.
         public: whether the machine can be reached from public networks; None if not known.
+        model: folder of a released ranking model (carried.py), if there may be one.
 
     Raises:
         Unreadable: no package database.
@@ -97,11 +103,14 @@ def here(
     flaws = beliefs.believed(
         found.world.folder, {cve for each in exposures for cve in each.advisory.cves}, now
     )
+    served = carried.carried(model) if model else carried.Served(None, carried.NONE)
     context = Context(
         now, flaws=flaws, listed=beliefs.listed(found.world.folder), alone=HERE,
         public={} if public is None else {"here": public},
-        without="a list of one machine is ranked by rules",
+        model=served.model, without=served.why,
     )  # fmt: skip
+    if served.model:
+        context = replace(context, listings=beliefs.listings(found.world.folder, now))
     gaps = [f"{gap.name}: {gap.reason}" for gap in installed.gaps]
     return Listed(
         tuple(rank(exposures, context)), context, (host,), (), (*found.notes, *gaps, *notes)

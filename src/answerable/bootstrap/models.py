@@ -19,12 +19,12 @@ Rules:
 Left out: training (cli, with the extra), throwing old models away.
 """
 
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
 
+from answerable.bootstrap.carried import FEED, Served, checked
 from answerable.bootstrap.follow import Logs
 from answerable.config import Party, read_bytes, write_private
 from answerable.exposure import golden
@@ -40,15 +40,10 @@ from answerable.kernel.merkle import leaf_hash
 from answerable.kernel.statement import AUTHORITY, open_statement
 from answerable.ledger.client import HttpSource, Reader
 
-FEED = "ranking-model"
-
-
-@dataclass(frozen=True)
-class Served:
-    """The model in service, or why there is none."""
-
-    model: Model | None
-    why: str = ""
+__all__ = [
+    "FEED", "Served", "checked", "compare", "demand_people", "keep", "named", "read_golden",
+    "release_body", "served",
+]  # fmt: skip
 
 
 def served(party: Party, logs: Logs, client: httpx.Client) -> Served:
@@ -65,21 +60,6 @@ def served(party: Party, logs: Logs, client: httpx.Client) -> Served:
         return Served(None, str(error))
     except Refused as refusal:
         return Served(None, f"{refusal.reason}: {refusal.detail}")
-
-
-def checked(data: bytes, name: str, root: bytes) -> Model:
-    """Read a model's file if it is the released one.
-
-    Args:
-        name: SHA-256 that the release names, hex.
-        root: of the release's checkpoint.
-
-    Raises:
-        Refused: `fact_not_proven` if it is another file, or as `model.read`.
-    """
-    same = sha256(data).hexdigest() == name and leaf_hash(data) == root
-    demand(same, "fact_not_proven", f"the file `{name}` is not the released model")
-    return models.read(data)
 
 
 def named(party: Party, logs: Logs, client: httpx.Client, number: str) -> str:

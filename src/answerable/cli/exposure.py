@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Advisories that apply to packages on hosts, ranked and explained.", no_args_is_help=True
 )
 FEEDS = Path("/var/lib/answerable/feeds")
+MODEL = Path("/var/lib/answerable/ranking-model")
 DAY = 86_400
 COLUMNS = ("due", "timeline", "score", "host", "package", "installed", "fixed", "flaw", "why")
 Directory = Annotated[
@@ -45,6 +46,12 @@ Public = Annotated[
     bool | None,
     typer.Option("--public/--internal", help="whether public networks reach it; else unknown"),
 ]
+Model = Annotated[
+    Path,
+    typer.Option(
+        "--model", envvar="ANSWERABLE_MODEL", help="of one machine: folder of a released model"
+    ),
+]
 Everything = Annotated[
     bool, typer.Option(help="of a fleet: all that the world says, not only what was released")
 ]
@@ -61,6 +68,7 @@ def exposure_list(
     root: Root = Path("/"),
     max_age: Age = 0,
     public: Public = None,
+    model: Model = MODEL,
     everything: Everything = False,
     limit: Limit = 0,
     output: Output = "table",
@@ -68,7 +76,7 @@ def exposure_list(
     """List exposures, the most urgent first."""
     from answerable.exposure.rank import explain
 
-    found = _listed(directory, feeds, kept, root, max_age, public, everything=everything)
+    found = _listed(directory, feeds, kept, root, max_age, public, model, everything=everything)
     rows = found.rows[: limit or None]
     if output == "json":
         table([explain(one) for one in rows], COLUMNS, output)
@@ -90,6 +98,7 @@ def exposure_explain(
     root: Root = Path("/"),
     max_age: Age = 0,
     public: Public = None,
+    model: Model = MODEL,
     everything: Everything = False,
     output: Output = "table",
 ) -> None:
@@ -98,7 +107,7 @@ def exposure_explain(
 
     from answerable.exposure.explain import account, lines
 
-    found = _listed(directory, feeds, kept, root, max_age, public, everything=everything)
+    found = _listed(directory, feeds, kept, root, max_age, public, model, everything=everything)
     letter = account(cve, host, found.rows, found.context)
     if output == "json":
         typer.echo(json.dumps(letter, indent=1, sort_keys=True))
@@ -120,6 +129,7 @@ def exposure_export(
     root: Root = Path("/"),
     max_age: Age = 0,
     public: Public = None,
+    model: Model = MODEL,
     everything: Everything = False,
 ) -> None:
     """Write exposures for other programs, or draw them."""
@@ -130,7 +140,7 @@ def exposure_export(
     picture = form in ("heatmap", "ranking")
     if picture and out.suffix not in (".svg", ".png"):
         raise typer.BadParameter(f"`{out}` is neither .svg nor .png", param_hint="--out")
-    found = _listed(directory, feeds, kept, root, max_age, public, everything=everything)
+    found = _listed(directory, feeds, kept, root, max_age, public, model, everything=everything)
     if form == "heatmap":
         data = _painted(heat_map(found.rows, found.hosts, found.unknown), out.suffix)
     elif form == "ranking":
@@ -156,6 +166,7 @@ def _listed(
     root: Path,
     max_age: int,
     public: bool | None,
+    model: Path,
     *,
     everything: bool,
 ) -> "Listed":
@@ -171,7 +182,8 @@ def _listed(
             return all_of(planning, progress)
     cache = kept or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "answerable"
     with bar() as progress:
-        return here(Place(feeds, cache, max_age * DAY), progress, public=public, root=root)
+        place = Place(feeds, cache, max_age * DAY)
+        return here(place, progress, public=public, root=root, model=model)
 
 
 def _row(one: "Ranked") -> dict[str, object]:

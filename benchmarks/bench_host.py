@@ -3,10 +3,11 @@
     python -m benchmarks.bench_host [--quick]
 
 * `verify`: CPU time of this thread (the machine is shared), the state folded, the bundle and the
-  guards' answers as bytes. *Cold*: nothing of the order is remembered, the keys are loaded, as at
-  the first look of a running agent; *again*: the same order with new answers of the guards, as at
-  the second and third time that the agent asks about one action. *Bare* is the floor of each: its
-  signatures, Ed25519 and ML-DSA-44, checked and nothing else.
+  guards' answers as bytes, as many answers as the agent waits for (a quorum). *Cold*: nothing is
+  remembered but keys, as after the agent's start. *Next*: nothing of the order is, but one under
+  the same authorization was looked at before. *Again*: the same order with new answers of the
+  guards, as at the second and third time that the agent asks about one action, which decide.
+  *Bare* is the floor of each: its signatures, Ed25519 and ML-DSA-44, checked and nothing else.
 * following: records signed by heralds and observers, each opened and folded, from static files of
   another process over loopback HTTP, saved with fsync; by the clock, and by this thread's CPU time
   beside how many bare Ed25519 signatures it checks in that; the same at a tenth of the size.
@@ -68,6 +69,7 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
     server.serve_forever()
 """
 RUNS = 5
+STAGES = ("cold", "next", "again")
 IDLE_SECONDS = 120
 AGENT = (sys.executable, "-m", "answerable.host")
 FOOT = (sys.executable, "-c",
@@ -89,7 +91,7 @@ def verdicts(count: int) -> Row:
     runs = [one_verdict(count) for _ in range(RUNS)]
     return runs[0] | {"runs": RUNS} | {
         how: {name: statistics.median(run[how][name] for run in runs) for name in runs[0][how]}
-        for how in ("cold", "again", "cold_bare", "again_bare")
+        for how in (*STAGES, *(f"{stage}_bare" for stage in STAGES))
     }  # fmt: skip
 
 
@@ -102,26 +104,27 @@ def one_verdict(count: int) -> Row:
         orders.append(sim.play(rings=(("web1",),)))
         sim.now -= 2_000 - 60
     sim.now += 2_000
-    times: dict[str, list[float]] = {"cold": [], "again": []}
-    bare: dict[str, list[float]] = {"cold": [], "again": []}
+    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    bare: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    law = sim.state.law()
+    granted = least(sim.authorized, law)
     for order in (orders * (200 // count + 1))[:200]:
-        bundle = sim.bundle(
-            order, checkpoint=least(order.checkpoint, sim.state.law()),
-            authorization_checkpoint=least(sim.authorized, sim.state.law()),
-        )  # fmt: skip
-        for how in ("cold", "again", "again"):
+        told = least(order.checkpoint, law)
+        bundle = sim.bundle(order, checkpoint=told, authorization_checkpoint=granted)
+        for how, new in (*zip(STAGES, ([told, granted], [told], []), strict=True), ("again", [])):
             host = sim.host(order)
-            if how == "cold":
+            fresh = host.freshness
+            host = host._replace(freshness=fresh._replace(replies=fresh.replies[: law.quorum]))
+            if how != "again":
                 forget()
+            if how == "next":
+                kernel._cosigned(granted, law)  # noqa: SLF001  its memory
             begun = time.thread_time()
             verdict = verify(bundle, "up", sim.state, host, sim.boot())
             times[how].append(time.thread_time() - begun)
             assert isinstance(verdict, Permit), verdict
             notes = [decode(reply, SIZE)["checkpoint"] for reply in host.freshness.replies]
-            if how == "cold":
-                body = read_bundle(bundle).body
-                notes += [body["checkpoint"], body["authorization_checkpoint"]]
-            bare[how].append(bare_signatures(notes, sim.state.law()))
+            bare[how].append(bare_signatures([*notes, *new], law))
     return {
         "bundle_bytes": len(bundle), "notices": len(sim.state.notices), "orders": count,
         **{how: percentiles(took) for how, took in times.items()},
@@ -344,7 +347,7 @@ def run(*, quick: bool) -> Row:
     rows["verify"] = [verdicts(count) for count in ((5, 50) if quick else (20, 200))]
     for row in rows["verify"]:
         print(f"verify, {row['notices']} notices in the log:")
-        for how in ("cold", "cold_bare", "again", "again_bare"):
+        for how in (f"{stage}{bare}" for stage in STAGES for bare in ("", "_bare")):
             print(f"  {how}: p50 {row[how]['p50_ms']:.2f} ms, p99 {row[how]['p99_ms']:.2f} ms")
     most = 2_000 if quick else 20_000
     rows["follow"] = [followed(most // 10), followed(most)]

@@ -79,9 +79,11 @@ def test_folding_in_parts(mixed: list[bytes], cut: int) -> None:
     """Who follows the log step by step knows what one knows who reads it all at once."""
     begun = ENTRIES[:3] + mixed
     state, verdicts = folded(begun[:cut])
+    state.weights()
     rest = fold(state, begun[cut:])
     assert verdicts + [v.reason if v else "" for v in rest] == folded(begun)[1]
     assert state.digest() == folded(begun)[0].digest()
+    assert state.weights() == folded(begun)[0].weights()
 
 
 @given(entries)

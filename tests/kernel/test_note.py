@@ -60,6 +60,8 @@ def test_name_and_id_must_both_match() -> None:
         b"text\n\n\xe2\x80\x94 \xed\xa0\x80 AAAAAAA=\n",
         b"text\n\n\xe2\x80\x94 \xe2\x80\x83a AAAAAAA=\n",
         b"text\n\n\xe2\x80\x94 a AAAAAAB=\n", b"text\n\n\xe2\x80\x94 a+b AAAAAAA=\n",
+        b"text\n\n\xe2\x80\x94 a\x01 AAAAAAA=\n", b"text\n\n\xe2\x80\x94 \0a AAAAAAA=\n",
+        b"text\n\n\xe2\x80\x94 a AAAAAA\x01A=\n", b"text\n\n\xe2\x80\x94 a\x01\n",
         b"te\rxt\n\n\xe2\x80\x94 a AAAAAAA=\n", b"te\xffxt\n\n\xe2\x80\x94 a AAAAAAA=\n",
         b"text\n\n\xe2\x80\x94 a AAAAAAA=", b"text\n\n\xe2\x80\x94 a AAAAAA==\n",
         NOTE + b"\n", NOTE + b"\xe2\x80\x94 a AAAAAAA=\n" * LINES,

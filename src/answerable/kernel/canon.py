@@ -20,15 +20,12 @@ Json = Any
 DEPTH, MOST = 32, 10**16
 
 _WORDS = {w + end: re.compile(f"(?:{form}){end}").fullmatch for end in ("", "?") for w, form in {
-    "hex": r"[0-9a-f]{64}",
-    "nonce": r"[0-9a-f]{32}",
+    "hex": r"[0-9a-f]{64}", "nonce": r"[0-9a-f]{32}",
     "id": r"[a-z0-9][a-z0-9._-]{0,63}",
     "zone": r"[a-z0-9][a-z0-9._-]{0,63}|\*",
-    "name": r"[^\x00-\x20\x7f]{1,255}",
-    "vkey": r"[^\x00-\x20\x7f]{1,4096}",
+    "name": r"[^\x00-\x20\x7f]{1,255}", "vkey": r"[^\x00-\x20\x7f]{1,4096}",
     "text": r"[^\x00-\x09\x0b-\x1f\x7f]{0,4096}",
-    "note": r"(?s:.{0,60000})",
-    "order": r"(?s:.{0,262144})"}.items()}  # fmt: skip
+    "note": r"(?s:.{0,60000})", "order": r"(?s:.{0,262144})"}.items()}  # fmt: skip
 
 
 def shape(words: str, **more: Json) -> Json:

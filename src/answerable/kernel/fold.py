@@ -38,8 +38,8 @@ class State:
         law: Json = ({"body": CHARTER, "id": "hex"}, {})
         shape = {**{name: {"*": "any"} for name in TABLES}, "charter": law, "stopped": "text"}
         demand(conforms(self.tables, shape), "bad_start", "not the tables of a state")
-        known, self.digested = self.tables["charter"], (-1, "")
-        self.charter: Any = Charter(known["body"], known["id"]) if known else None
+        old, self.digested, self.weighed = self.tables["charter"], (-1, ""), (-1, dict[str, Any]())
+        self.charter: Any = Charter(old["body"], old["id"]) if old else None
 
     def __getattr__(self, table: str) -> Json:
         """Give a table by its name."""
@@ -54,6 +54,16 @@ class State:
             self.digested = (self.tree.size, sha256(whole.encode()).hexdigest())
         return self.digested[1]
 
+    def weights(self) -> dict[str, Any]:
+        """Give by leaf what the limits of verify.py count of each notice.
+
+        It is a row of: the index at which somebody was first told, the POSIX second from which its
+        age counts, its number of hosts, its artefacts.
+        """
+        if self.weighed[0] != self.tree.size:
+            self.weighed = (self.tree.size, {k: _weight(n) for k, n in self.notices.items()})
+        return self.weighed[1]
+
     def law(self) -> Charter:
         """Give the charter in force (`Refused`, `bad_charter`, if there is none yet)."""
         demand(isinstance(self.charter, Charter), "bad_charter", "no charter was followed yet")
@@ -63,6 +73,13 @@ class State:
         """Give a row (`Refused`, `unknown_subject`, if the log has not said it before)."""
         demand(subject in self.tables[table], "unknown_subject", f"`{subject}` in {table}")
         return self.tables[table][subject]
+
+
+def _weight(notice: Json) -> tuple[Any, ...]:
+    said, told = notice["body"], notice["deliveries"]
+    first = min([*(d[4] for d in told), *notice["seen"].values()], default=1 << 53)
+    since = min(said["not_after"], max([said["not_before"], *(d[3] for d in told)]))
+    return first, since, sum(r["size"] for r in said["rings"]), frozenset(said["artefacts"])
 
 
 def fold(state: State, entries: Iterable[bytes]) -> list[Refused | None]:

@@ -193,8 +193,7 @@ class _Case:
 
 def _1_fresh_head(c: _Case) -> None:
     demand(not c.state.stopped, "unknown_record", f"`{c.state.stopped}` needs a newer kernel")
-    demand(0 <= c.now - c.host.freshness.sent <= c.rules["freshness"], "stale_head", "too old")
-    demand(c.head, "stale_head")
+    demand(0 <= c.now - c.host.freshness.sent <= c.rules["freshness"] and c.head, "stale_head")
 
 
 def _2_own_state(c: _Case) -> None:
@@ -301,24 +300,16 @@ def _9_sizes(c: _Case) -> None:
     fits = all(size <= cap[min(k, len(cap) - 1)] for k, size in enumerate(sizes))
     demand(fits, "ring_too_large", f"rings of {sizes} hosts")
     demand(c.hosts <= min(c.rules.get("hosts", MANY), c.terms["max_hosts"]), "fleet_limit", "hosts")
-    mine, arts, day, week, same = _told(c.notice), set(c.said["artefacts"]), *[c.hosts] * 3
-    for leaf, other in c.state.notices.items():  # without generators, as there may be many
-        said, shared = other["body"], not arts.isdisjoint(other["body"]["artefacts"])
-        ended = at - said["not_after"]
-        if leaf != c.leaf and (shared or ended < WEEK) and _told(other) <= mine:
-            latest = max([said["not_before"], *[d[3] for d in other["deliveries"]]])
-            age, n = max(ended, at - latest), sum([r["size"] for r in said["rings"]])
+    (mine, *_, arts), day, week, same = c.state.weights()[c.leaf], *[c.hosts] * 3
+    for leaf, (told, since, n, things) in c.state.weights().items():
+        shared, age = not arts.isdisjoint(things), at - since
+        if leaf != c.leaf and (shared or age < WEEK) and told <= mine:
             day, week, same = day + n * (age < DAY), week + n * (age < WEEK), same + n * shared
     for limit, total in (("hosts_day", day), ("hosts_week", week), ("hosts_artefact", same)):
         demand(total <= c.rules[limit], "fleet_limit", f"{total} hosts, {limit} {c.rules[limit]}")
     steps = [s["people"] for s in c.rules["approvals"] if max(week, same) > s["hosts"]]
     enough = len(c.people) >= max([c.rules.get("people", 0), *steps])
     demand(enough, "not_enough_people", f"{len(c.people)} persons approved")
-
-
-def _told(notice: Json) -> int:
-    # Deliveries stand in the order of the log.
-    return int(min([(notice["deliveries"] or [[MANY] * 5])[0][4], *notice["seen"].values()]))
 
 
 def _10_time(c: _Case) -> None:

@@ -101,24 +101,35 @@ def test_a_package_asked_for_alone_finds_its_siblings_changelog(
 
 def test_what_comes_new_with_an_upgrade_is_an_artefact(mirror: Mirror, tmp_path: Path) -> None:
     """A kernel's image under a new name, and what that needs: nobody asked, and all is there."""
+    signed = "linux-signed-amd64"
     for suite, number in (("bookworm", "50"), ("bookworm-security", "56")):
-        image, source = f"linux-image-{number}", "linux-signed"
-        needs = f"{image} (= {number}), fixed | other"
-        log = entry("linux-signed", number, suite, "high", "CVE-2026-0003")
-        mirror.add(suite, "linux-image", number, source=source, depends=needs)
-        mirror.add(suite, image, number, source=source, depends="tool-2 | any", changelog=log)
+        source, image, version = f"{signed} ({number}+1)", f"linux-image-{number}", f"{number}-1"
+        log = entry(signed, f"{number}+1", suite, "high", f"Sign kernel from linux {number}-1")
+        for older in range(int(number), 48, -3):
+            cve = f"CVE-2026-00{older}"
+            log += entry("linux", f"{older}-1", "bookworm-security", "medium", cve)
+        needs = f"{image} (= {version}), fixed | other"
+        mirror.add(suite, "linux-image", version, source=source, depends=needs)
+        more = {"depends": "tool-2 | any", "changelog": log}
+        mirror.add(suite, image, version, source=source, **more)
+        for small in range(4):
+            mirror.add(suite, f"a{small}-{number}", version, source=source)
         mirror.add(suite, f"tool-{number[0]}", "1", depends="tool-2:any [amd64]")
-        mirror.add(suite, f"headers-{number}", number, source=source)
     mirror.add("bookworm-security", "tool-2", "1")
     mirror.publish("bookworm", NOW - 100 * DAY)
     mirror.publish("bookworm-security", NOW - DAY, NOW + 6 * DAY)
     found = mirror.source(tmp_path / "blobs").collect(["linux-image", "linux-image-50"], NOW)
     advisories, artefacts = _split(found)
     assert {(a.package, a.version) for a in artefacts} == {
-        ("linux-image", "50"), ("linux-image", "56"), ("linux-image-50", "50"),
-        ("linux-image-56", "56"), ("tool-2", "1"),
+        ("linux-image", "50-1"), ("linux-image", "56-1"), ("linux-image-50", "50-1"),
+        ("linux-image-56", "56-1"), ("tool-2", "1"),
     }  # fmt: skip
-    assert {a.package for a in advisories} == {"linux-image"}
+    assert {(a.package, a.id, a.fixed, a.cves) for a in advisories} == {
+        ("linux-image", f"{signed}@56+1", "56-1", ()),
+        ("linux-image", "linux@56-1", "56-1", ("CVE-2026-0056",)),
+        ("linux-image", "linux@53-1", "53-1", ("CVE-2026-0053",)),
+        ("linux-image", "linux@50-1", "50-1", ("CVE-2026-0050",)),
+    }
     assert {r.package for r in found.relations} >= {"linux-image-56", "tool-2"}
 
 

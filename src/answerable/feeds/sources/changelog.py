@@ -12,6 +12,7 @@ Rules:
 
 1. Entries are read from the top for as long as they were made for this release of the distribution,
    or are newer than the release's own version: what came before is part of every host's base.
+   What a source only signs (`linux-signed-amd64`) carries the entries of what it signs (`linux`).
 2. An entry is an advisory if it names a flaw or was uploaded for a security suite.
 3. Urgency is the uploader's word; `emergency` and `critical` are one; another word is `unknown`. A
    score and known exploitation are not stated here, so they are absent.
@@ -45,6 +46,7 @@ _WORDS = {"low": "low", "medium": "medium", "high": "high"} | dict.fromkeys(
     ("emergency", "critical"), "critical"
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SIGNED = re.compile(r"(.+)-signed-[a-z0-9]+")
 _STABLE = ("stable", "oldstable", "oldoldstable")
 
 
@@ -118,9 +120,10 @@ def advisories(text: bytes, source: str, release: str, base: str | None) -> list
         release: codename of the distribution's release, such as `bookworm`.
         base: the version in the release itself; nothing if the release has none.
     """
-    taken = []
+    taken, signs = [], _SIGNED.fullmatch(source)
+    names = {source, signs[1]} if signs else {source}
     for number, entry in enumerate(entries(text)):
-        if number >= ENTRIES or entry.source != source or not _ours(entry, release, base):
+        if number >= ENTRIES or entry.source not in names or not _ours(entry, release, base):
             break
         if entry.advisory:
             taken.append(entry)

@@ -115,7 +115,7 @@ class Debian:
         facts: list[Fact] = [*self._artefacts(wanted)]
         gaps = []
         for source in sorted({binary.source for binary in wanted if binary.package in asked}):
-            found = self._advisories(source, index, asked)
+            found = self._advisories(source, index, asked, named)
             if isinstance(found, Gap):
                 gaps.append(found)
             else:
@@ -229,14 +229,16 @@ class Debian:
             for b in binaries
         ]  # fmt: skip
 
-    def _advisories(self, source: str, index: Index, asked: frozenset[str]) -> list[Advisory] | Gap:
+    def _advisories(
+        self, source: str, index: Index, asked: frozenset[str], named: frozenset[str]
+    ) -> list[Advisory] | Gap:
         ours = [b for b in index.binaries if b.source == source]
         newest = max((b.source_version for b in ours), key=order_of)
         bases = [b.source_version for b in ours if b.base]
         base = max(bases, key=order_of, default=None)
         latest = [b for b in ours if b.source_version == newest]
         try:
-            text = self._changelog(latest, asked)
+            text = self._changelog(latest, named)
         except _Unreadable as unreadable:
             return Gap(source, str(unreadable))
         if text is None:
@@ -249,9 +251,9 @@ class Debian:
             for advisory in self._of(binary, found)
         ]
 
-    def _changelog(self, binaries: Iterable[Binary], asked: frozenset[str]) -> bytes | None:
+    def _changelog(self, binaries: Iterable[Binary], named: frozenset[str]) -> bytes | None:
         suites = {f"{self.ecosystem}/{suite.name}": suite for suite in self.suites}
-        order = sorted(binaries, key=lambda b: (b.package not in asked, b.size, b.package))
+        order = sorted(binaries, key=lambda b: (b.package not in named, b.size, b.package))
         for binary in order[:TRIES]:
             if binary.size > ARTEFACT:
                 continue
@@ -259,7 +261,7 @@ class Debian:
             try:
                 file = self.blobs.fetch(fetch, binary.path, binary.sha256, binary.size)
             except Unusable as failure:
-                if failure.state is State.MISSING and binary.package not in asked:
+                if failure.state is State.MISSING and binary.package not in named:
                     continue  # a mirror need not keep what nobody asked for
                 raise
             text = _changelog_of(file)
@@ -268,17 +270,20 @@ class Debian:
         return None
 
     def _of(self, binary: Binary, found: list[changelog.Entry]) -> list[Advisory]:
+        # What a source signs gives its binaries their versions, and not the signing source.
+        signed = [self._advisory(binary, e, e.version) for e in found if e.source != binary.source]
+        found = [entry for entry in found if entry.source == binary.source]
         rest = binary.version.removeprefix(binary.source_version)
         follows = binary.version == binary.source_version or _REBUILD.fullmatch(rest)
         if follows or not found:
-            return [self._advisory(binary, entry, entry.version) for entry in found]
+            return [*signed, *(self._advisory(binary, entry, entry.version) for entry in found)]
         cves = {cve for entry in found for cve in entry.cves}
         urgency = max((entry.urgency for entry in found), key=URGENCIES.index)
         top = found[0]
         whole = changelog.Entry(
             top.source, top.version, top.suites, urgency, tuple(sorted(cves)[:CVES]), top.published
         )
-        return [self._advisory(binary, whole, binary.version)]
+        return [*signed, self._advisory(binary, whole, binary.version)]
 
     def _advisory(self, binary: Binary, entry: changelog.Entry, fixed: str) -> Advisory:
         return Advisory(

@@ -54,6 +54,7 @@ def test_capabilities_stand_behind_the_hash() -> None:
     assert capabilities("= cap_net_raw+ep") == capabilities("cap_net_raw+eip cap_net_raw-i") == raw
     assert capabilities("cap_net_raw+p").startswith("00000002")
     assert capabilities("all=p")[8:16] == "ffffffff"
+    assert capabilities("") == capabilities("=") == ""
     for other in ("cap_new=ep", "net raw", "cap_kill=e", "x" * 5_000):
         with pytest.raises(Damaged):
             capabilities(other)

@@ -112,7 +112,7 @@ def _shipped(rows: list[_File]) -> Shipped:
         if stat.S_ISLNK(row.mode):
             files[row.path] = f"-> {shown(row.link)}"
         elif _HASH.fullmatch(row.digest):
-            files[row.path] = row.digest + (f" {capabilities(row.words)}" if row.words else "")
+            files[row.path] = f"{row.digest} {capabilities(row.words)}".rstrip()
         else:
             raise Damaged(f"`{row.path}` has no SHA-256")
         ends = (at + 1 for at, letter in enumerate(row.path) if shut and letter == "/")
@@ -129,7 +129,7 @@ def _shipped(rows: list[_File]) -> Shipped:
 
 
 def capabilities(words: str) -> str:
-    """Give the bytes of `security.capability`, in hex.
+    """Give the bytes of `security.capability`, in hex; nothing if there are none (`=`, or no word).
 
     Raises:
         Damaged: words that are not known, or that a file cannot keep.
@@ -147,6 +147,8 @@ def capabilities(words: str) -> str:
                     sets[letter] = rest if action == "-" else rest | mask
                 elif action == "=":
                     sets[letter] = rest
+    if not any(sets.values()) and len(words) <= WORDS:
+        return ""
     if len(words) > WORDS or sets["e"] not in (0, sets["p"] | sets["i"]):
         raise Damaged(f"a file cannot keep the capabilities `{words[:80]}`")
     halves = [sets[of] >> n & 0xFFFFFFFF for n in (0, 32) for of in ("p", "i")]

@@ -80,6 +80,17 @@ def test_an_epoch_is_not_passed_over() -> None:
     assert stands(ssl(fixed="1:0.1-1")) == [("a", ("CVE-1",))]
 
 
+def test_another_stream_s_advisory_counts_as_well() -> None:
+    """Nobody says of which stream a package is: too much may be listed, never too little."""
+    node = Installed("almalinux:8", "nodejs", "1:16.20.2-4.module_el8.9.0+3+a", "x86_64", "nodejs")
+    mine = row("almalinux:8", "nodejs", level="binary", cves=("CVE-1",), channel="mine",
+               fixed="1:16.20.2-5.module_el8.9.0+4+b")  # fmt: skip
+    other = row("almalinux:8", "nodejs", level="binary", cves=("CVE-1",), channel="other",
+                fixed="1:18.19.0-1.module_el8.9.0+5+c")  # fmt: skip
+    assert stands(mine, on=node) == [("mine", ("CVE-1",))]
+    assert stands(other, on=node) == [("other", ("CVE-1",))]
+
+
 def test_what_has_no_order_is_listed() -> None:
     """A version that nobody can compare is neither a finding nor silence."""
     ranges = Ranges([ssl(fixed="one?"), ssl()])

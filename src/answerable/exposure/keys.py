@@ -23,7 +23,9 @@ A package is looked up as what it is (`binary`) by its own version, and as its s
 unstable as well: if any of them says that it is affected, it is.
 
 Left out: Maven and Composer (their versions are refused, and so listed as not matched); the streams
-of RPM modules, which OSV records do not name apart from the release text.
+of RPM modules, which OSV records do not name and inventories do not have: an advisory about one
+stream counts for a lower version of every other one as well, so too much may be listed, never too
+little.
 """
 
 import re

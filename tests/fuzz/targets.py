@@ -592,6 +592,12 @@ HOSTS = [
         [seeds.SIMULATED],
         (),
     ),
+    Target(
+        "needs of a .deb",
+        _texts(lambda t: apt.unneeded({"a": t, "b": t}, {"a"}, {"a"})),
+        [b"libc6 (>= 2.36), b:any [amd64] | c, linux-image-6.1.0-56-amd64 (= 6.1.192-2)"],
+        (),
+    ),
     Target("files of a .deb", _bytes(_deb_files), [DEB_TAR], (ArtefactDiffers,)),
     Target("control of a .deb", _bytes(_deb_control), [DEB_TAR], (ArtefactDiffers,)),
     Target("status, rehearsed", _bytes(_status), [NEW_STATUS], ()),

@@ -12,10 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from answerable.demo.ground import Ground
 from answerable.demo.hosts import FleetFailed
@@ -43,6 +44,7 @@ for _ in range(300):
         sys.exit(0)
 sys.exit(1)
 """
+Result = TypeVar("Result")
 _ANSWERABLE = str(Path(sys.executable).with_name("answerable"))
 
 
@@ -208,6 +210,12 @@ class Cast:
         mount = ["mount", "--bind", str(file), "/etc/passwd"]
         if self.ground.hosts.run_in_hub(mount).wait():
             raise StoryFailed("cannot give the parties names in the hub")
+
+
+def at_once(do: Callable[[str], Result], names: Iterable[str]) -> list[Result]:
+    """Do one thing for each of some names, as many at a time as the machine has processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(do, names))
 
 
 def _short(word: str, directory: Path) -> str:

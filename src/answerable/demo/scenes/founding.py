@@ -12,7 +12,16 @@ from pathlib import Path
 from answerable.bootstrap.serve import clock
 from answerable.demo import appliance, vendor
 from answerable.demo.distribution import this_machine
-from answerable.demo.scenes.cast import CONTROL, GUARDS, LOG, OBSERVERS, PEOPLE, READER, Cast
+from answerable.demo.scenes.cast import (
+    CONTROL,
+    GUARDS,
+    LOG,
+    OBSERVERS,
+    PEOPLE,
+    READER,
+    Cast,
+    at_once,
+)
 from answerable.demo.scenes.hosts import ZONES, Agents
 
 FEED, VENDOR = "updates", "vendor"
@@ -130,12 +139,12 @@ def _public(cast: Cast, person: str) -> str:
 
 
 def _cards(cast: Cast) -> dict[str, str]:
-    cards = {LOG: cast.init("log", LOG, {"renewal": 2})}
-    for name in GUARDS:
-        cards[name] = cast.init("guard", name, _guard(cast))
-    for name in OBSERVERS:
-        cards[name] = cast.init("observer", name)
-    return {**cards, CONTROL: cast.init("control", CONTROL)}
+    kinds: dict[str, tuple[str, dict[str, object]]] = {
+        LOG: ("log", {"renewal": 2}), **dict.fromkeys(GUARDS, ("guard", _guard(cast))),
+        **dict.fromkeys(OBSERVERS, ("observer", {})), CONTROL: ("control", {}),
+    }  # fmt: skip
+    made = at_once(lambda name: cast.init(kinds[name][0], name, kinds[name][1]), kinds)
+    return dict(zip(kinds, made, strict=True))
 
 
 def _guard(cast: Cast) -> dict[str, object]:
@@ -219,8 +228,7 @@ def _enrol(cast: Cast, agents: Agents, records: dict[str, Path]) -> None:
     cast.tell.good(done.err.strip())
     cast.run("dana", "log", "submit", "enrol.note", "--log", cast.url(LOG))
     cast.run("dana", "host", "register", "hosts.json", "--log", cast.url(LOG))
-    for host in records:
-        agents.prove(host, cast.place("dana") / "proofs" / f"{host}.json")
+    agents.prove({host: cast.place("dana") / "proofs" / f"{host}.json" for host in records})
     groups = {
         z: [h for h, zone in ZONES.items() if zone == z] for z in dict.fromkeys(ZONES.values())
     }

@@ -10,11 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import answerable
 from answerable.demo import appliance, vendor
-from answerable.demo.scenes.cast import CONTROL, GUARDS, LOG, Cast, StoryFailed
+from answerable.demo.scenes.cast import CONTROL, GUARDS, LOG, Cast, StoryFailed, at_once
 from answerable.host.files import make_private
 
 ZONES = {
@@ -128,32 +129,21 @@ class Agents:
     def install(self, charter: Path, cache: Path) -> dict[str, Path]:
         """Put the agent on each host and let it make key and record; give the records."""
         artefact = build_artefact(cache) if self.real else None
-        found = {}
-        for host in self.hosts.names:
-            if artefact:
-                target = self.hosts.root(host) / ARTEFACT
-                target.parent.mkdir(exist_ok=True)
-                shutil.copytree(artefact, target)
-            self._make_home(host)
-            if self.real and host in BOUGHT:
-                self._buy(host, BOUGHT[host])
-            if self.real and self._why_plain is None:
-                self._why_plain = self._try_rehearsal(host)
-            for name, data in (("given.json", self._settings(host)), ("given.note", "")):
-                place = self.home(host) / name
-                place.write_bytes(data.encode() if data else charter.read_bytes())
-            inside = self.inside(host)
-            self.run(
-                host, "enrol", "--name", host, "--zone", ZONES[host],
-                "--charter", f"{inside}/given.note", "--settings", f"{inside}/given.json",
-            )  # fmt: skip
-            found[host] = self.home(host) / "record.json"
-        return found
+        names = self.hosts.names
+        at_once(lambda host: self._put(host, artefact), names)
+        if self.real:
+            self._why_plain = self._try_rehearsal(names[0])
+        at_once(lambda host: self._enrol(host, charter), names)
+        return {host: self.home(host) / "record.json" for host in names}
 
-    def prove(self, host: str, proof: Path) -> None:
-        """Let a host keep the fleet's proof of its record."""
-        shutil.copyfile(proof, self.home(host) / "given.proof")
-        self.run(host, "enrol", "--proof", f"{self.inside(host)}/given.proof")
+    def prove(self, proofs: Mapping[str, Path]) -> None:
+        """Let each host keep the fleet's proof of its record."""
+
+        def keep(host: str) -> None:
+            shutil.copyfile(proofs[host], self.home(host) / "given.proof")
+            self.run(host, "enrol", "--proof", f"{self.inside(host)}/given.proof")
+
+        at_once(keep, proofs)
 
     def start(self, host: str, *, late: bool = False, lying: bool = False) -> None:
         """Start a host's agent; what it says goes to `output/<host>.txt`.
@@ -175,6 +165,24 @@ class Agents:
     def stop(self, host: str) -> None:
         """End a host's agent."""
         self.cast.stop(host)
+
+    def _put(self, host: str, artefact: Path | None) -> None:
+        if artefact:
+            target = self.hosts.root(host) / ARTEFACT
+            target.parent.mkdir(exist_ok=True)
+            shutil.copytree(artefact, target)
+        self._make_home(host)
+        if self.real and host in BOUGHT:
+            self._buy(host, BOUGHT[host])
+
+    def _enrol(self, host: str, charter: Path) -> None:
+        home, inside = self.home(host), self.inside(host)
+        (home / "given.json").write_text(self._settings(host), "utf-8")
+        (home / "given.note").write_bytes(charter.read_bytes())
+        self.run(
+            host, "enrol", "--name", host, "--zone", ZONES[host],
+            "--charter", f"{inside}/given.note", "--settings", f"{inside}/given.json",
+        )  # fmt: skip
 
     def _make_home(self, host: str) -> None:
         if not self.real:

@@ -90,6 +90,27 @@ def test_what_a_new_version_needs_comes_along(tmp_path: Path) -> None:
     assert both.targets == ["rocky:9/gain@2-1.el9", "rocky:9/libz@2-1.el9"]
 
 
+def test_a_package_that_a_new_version_needs_comes_new(tmp_path: Path) -> None:
+    """A library that was split off is nobody's to ask for: the feed attests it all the same."""
+    made = base(tmp_path / "mirror")
+    soname = "libsplit.so.1()(64bit)"
+    made.add("tool", "1-1.el9", provides=(soname,))
+    made.add("tool", "2-1.el9", requires=(soname,))
+    made.add("tool-libs", "2-1.el9", source="tool", provides=(soname,), requires=("libdeep",))
+    made.add("libdeep", "1-1.el9")
+    made.add("unasked", "1-1.el9")
+    made.update("RLSA-2026:8", "tool 2-1.el9", "libdeep 1-1.el9", cves=["CVE-2026-0008"])
+    facts = known(made, tmp_path / "blobs", "tool")
+    (snapshot,) = facts.snapshots
+    assert {a.package for a in snapshot.candidate.artefacts} == {"tool", "tool-libs", "libdeep"}
+    assert {a.package for a in snapshot.candidate.advisories} == {"tool"}
+    found = _made(facts, installed("tool", "1-1.el9"))
+    (upgrade,) = (c for c in found.orders[0][0]["changes"] if c["type"] == "upgrade")
+    assert {(p["name"], p["from"], p["for"]) for p in upgrade["packages"]} == {
+        ("tool", "1-1.el9", ""), ("tool-libs", "(none)", "tool"), ("libdeep", "(none)", "tool"),
+    }  # fmt: skip
+
+
 def test_kernels_and_second_architectures_are_for_people(tmp_path: Path) -> None:
     """Neither is changed as if it were a package like others."""
     made = base(tmp_path / "mirror")

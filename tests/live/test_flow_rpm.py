@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from answerable.bootstrap.rehearsing import Clones
-from answerable.changes.build import Fleet, Judgement, Mandate, Services, build
+from answerable.changes.build import Fleet, Judgement, Mandate, Services
+from answerable.changes.build import build as planned_by
 from answerable.changes.plan import Noticed, Plan, Terms, bundle
 from answerable.demo.scenes.hosts import ARTEFACT, HOME, build_artefact
 from answerable.exposure.match import Known, Snapshot, match
@@ -26,6 +27,8 @@ from answerable.feeds.documents.blobs import Blobs
 from answerable.feeds.documents.fetch import Folder
 from answerable.feeds.facts import Artefact
 from answerable.feeds.sources import rpm
+from answerable.host.driver import Package
+from answerable.host.versions import ABSENT
 from answerable.inventory.installed import Inventory
 from answerable.inventory.rpm import found as on_host
 from answerable.inventory.tree import Folder as Root
@@ -35,6 +38,7 @@ from tests.fakes.host_world import Answer, HostWorld, serving
 from tests.feeds.archive import NOW
 from tests.feeds.repository import Repository
 from tests.host.conftest import Site
+from tests.host.rpms import File, build
 from tests.live.test_fleet import until
 from tests.live.test_rpm import (  # noqa: F401  fixtures are found by their names here
     Hosts,
@@ -42,6 +46,7 @@ from tests.live.test_rpm import (  # noqa: F401  fixtures are found by their nam
     _ground,
     _hosts,
 )
+from tests.live.test_transaction import differing
 from tests.simulator import Order
 from tests.simulator import constitution as law
 
@@ -112,7 +117,7 @@ def planned(around: Real, candidate: Candidate, clones: Clones, root: Path) -> P
     mandate = Mandate(around.sim.fleet, "planner1", "tool", "authorization", "urgent", (1,), 15)
     ranked = rank(match(known, [inventory], []).exposures, Context())
     fleet = Fleet([inventory], {HOST: Services((), ("app",))})
-    return build(mandate, fleet, ranked, known, _judge, clones.rehearse)
+    return planned_by(mandate, fleet, ranked, known, _judge, clones.rehearse)
 
 
 def _judge(host: str, zones: frozenset[str], facts: Mapping[str, Json]) -> Judgement:
@@ -206,6 +211,28 @@ def test_a_signed_repository_becomes_a_patched_host(hosts: Hosts, tmp_path: Path
             around.sim.fail(given, health["id"])
             until(lambda: (undo, "succeeded", "") in around.said(undo), "it reports the undo")
             assert on(hosts) == "tool-1-1.noarch"
+
+
+def test_a_package_comes_new_and_goes_with_the_undo(hosts: Hosts, tmp_path: Path) -> None:
+    """A library that was split off: refused without its class, brought, taken away to the byte."""
+    data = {"/usr/share/split/data": File(b"x")}
+    old = build(tmp_path, "split", "1", data)
+    new = build(tmp_path, "split", "2", data, before="1-1", lines=["Requires: libsplit"])
+    lib = build(tmp_path, "libsplit", "1", {"/usr/lib/libsplit": File(b"y")}, before=ABSENT)
+    hosts.up(HOST)
+    hosts.said(HOST, "rpm", "--install", hosts.give(HOST, old))
+    before = hosts.sweep(HOST)
+    refused = hosts.drive(HOST, "upgrade", new, lib)
+    assert (refused["error"], differing(before, hosts.sweep(HOST))) == ("TransactionDiffers", [])
+    done = hosts.drive(HOST, "upgrade", new, lib, transaction={"allow": ["install"]})
+    assert done["installed"] == {"split": "2-1", "libsplit": "1-1"}, done
+    hosts.said(HOST, "rpm", "--verify", "split", "libsplit")
+    back = Package("split", "2-1", "1-1", old[0].sha256), old[1]
+    gone = Package("libsplit", "1-1", ABSENT, lib[0].sha256), lib[1]
+    undone = hosts.drive(HOST, "undo", back, gone, undo=True)
+    assert undone["installed"] == {"split": "1-1"}, undone
+    assert differing(before, hosts.sweep(HOST)) == []
+    hosts.said(HOST, "rpmdb", "--verifydb")
 
 
 def on(hosts: Hosts) -> str:

@@ -67,7 +67,10 @@ def test_who_provides_is_an_alternative_and_oneself_is_no_need() -> None:
     """Each provider is one; a package that has what it requires needs nobody for it."""
     other = Provider("other", "7-1", Capability("lib"))
     assert _needs(Capability("lib"), _lib("1-1"), other) == ("lib (>= 1-1) | other (>= 7-1)",)
-    assert _needs(Capability("lib"), _lib("1-1"), Provider("tool", "1-1", Capability("lib"))) == ()
+    own = [Provider("tool", version, Capability("lib")) for version in ("1-1", "0-1")]
+    assert _needs(Capability("lib"), _lib("1-1"), own[0]) == ()
+    assert _needs(Capability("lib"), own[1]) == ()
+    assert _needs(Capability("lib"), _lib("1-1"), own[1]) == ("lib (>= 1-1)",)
 
 
 def test_what_rpm_has_by_itself_is_not_looked_for() -> None:

@@ -22,6 +22,7 @@ from answerable.host.driver import (
 from answerable.host.drivers import rpm
 from answerable.host.drivers.rpm import RpmDriver
 from answerable.host.transaction.redhat import rpmdb
+from answerable.host.versions import ABSENT
 from tests.host.rpms import File, build, install
 
 pytestmark = pytest.mark.needs("rpmbuild")
@@ -184,3 +185,30 @@ def test_setting_of_transactions_is_needed(tmp_path: Path) -> None:
         RpmDriver(tmp_path, "rocky:9")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="allow"):
         RpmDriver(tmp_path, "rocky:9", {"allow": ["everything"]})
+
+
+def test_what_comes_new_is_needed_or_refused(driver: RpmDriver, tmp_path: Path) -> None:
+    """A library that an upgraded package requires may come; what nobody requires may not."""
+    library = {"/usr/lib/libsplit": File(b"1")}
+    lib = build(tmp_path, "libsplit", "1", library, before=ABSENT, lines=["Requires: libdeep"])
+    deep = build(tmp_path, "libdeep", "1", {}, before=ABSENT, lines=["Provides: libdeep = 1"])
+    odd = build(tmp_path, "odd", "1", {}, before=ABSENT, lines=["Provides: other"])
+    for number, needed in enumerate(("libsplit", "/usr/lib/libsplit"), 2):
+        lines = [f"Requires: {needed}", "Requires: other"]
+        tool = build(tmp_path, "tool", str(number), FILES, before="1-1", lines=lines)
+        with pytest.raises(TransactionDiffers, match="nothing that is upgraded needs `odd`"):
+            driver.preview(_stage(driver, tool, lib, deep, odd))
+        driver._may_come(_stage(driver, tool, lib, deep), undo=False)
+    with pytest.raises(TransactionDiffers, match="needs `libdeep`, `libsplit`"):
+        driver.preview(_stage(driver, build(tmp_path, "tool", "4", FILES, before="1-1"), lib, deep))
+
+
+def test_what_came_by_no_transaction_does_not_go(driver: RpmDriver, tmp_path: Path) -> None:
+    """Only a journal takes a package away; rpm is never asked to remove one."""
+    package, file = build(tmp_path, "tool", "1", FILES)
+    gone = Package(package.name, package.after, ABSENT, package.sha256)
+    staged = _stage(driver, (gone, file))
+    with pytest.raises(TransactionDiffers, match="a person must do it"):
+        driver.preview(staged, undo=True)
+    absent = Package("libnone", "1-1", ABSENT, package.sha256)
+    assert driver.preview(Staged((absent,), (file,)), undo=True) is None

@@ -51,10 +51,16 @@ def needs(
         for each in providers.get(required.name, ()):
             if _meets(each.capability, required, ecosystem):
                 meeting.setdefault(each.package, []).append(each.version)
-        if meeting and package.name not in meeting:
+        # Another version of this very package will not be there any more.
+        if meeting and package.version not in meeting.pop(package.name, ()):
             lists = (_bound(name, meeting[name], required, ecosystem) for name in sorted(meeting))
             found[" | ".join(lists)] = None
-    return tuple(found)
+    return tuple(need for need in found if need)
+
+
+def names(need: str) -> list[str]:
+    """Give the packages of a need."""
+    return [part.partition(" ")[0] for part in need.split(" | ")]
 
 
 def _bound(name: str, those: Iterable[str], required: Capability, ecosystem: str) -> str:

@@ -6,7 +6,9 @@ signature beside it (`repomd.xml.asc`); the packages (primary.py) and the adviso
 everybody who asks the same repositories gets the same facts.
 
 Facts: an artefact for each version of each package asked for; an advisory for each update that
-mends a flaw and each package asked for that it names. Its id is `<source>@<update's id>`.
+mends a flaw and each package asked for that it names. Its id is `<source>@<update's id>`. What only
+the newest version of such a package needs, and nobody asked for, has its artefacts too, with what
+that needs in turn: an upgrade may bring it new.
 
 Rules:
 
@@ -63,6 +65,8 @@ from answerable.kernel.errors import Refused
 
 SIGNATURE = 64 * KIB
 """Largest signature file, bytes."""
+COMING, DEEP = 500, 8
+"""Most packages that come new with upgrades, and how far from one that was asked for."""
 RETRACTED = "retracted"
 
 
@@ -118,22 +122,24 @@ class Rpm:
             Unusable: if any repository cannot be used.
         """
         assert len(packages) <= ASKED, "too many packages are asked for"
-        opened = self._opened(now)
-        found, owners = self._read(opened, packages)
-        sources = {p: p for p in packages}
-        sources |= {each.name: each.source for each in sorted(found, key=self._order)}
-        retracted, advisories = self._updates(opened, sources, owners)
-        kept, gaps = list[Package](), dict[Gap, None]()
-        for each in found:
-            if gap := _gap(each):
-                gaps[gap] = None
-            elif (each.name, each.version) not in retracted:
-                kept.append(each)
+        opened, asked, coming = self._opened(now), frozenset(packages), frozenset[str]()
+        for _ in range(DEEP):
+            found, owners = self._read(opened, sorted(asked | coming))
+            found.sort(key=self._order)
+            sources = {p: p for p in asked | coming} | {each.name: each.source for each in found}
+            retracted, advisories = self._updates(opened, sources, owners)
+            kept = [p for p in found if not _gap(p) and (p.name, p.version) not in retracted]
+            relations = tuple(self._relations(opened, kept))
+            further = _coming(relations, asked, coming)
+            if further == coming:
+                break
+            coming = further
+        gaps = dict.fromkeys(gap for gap in map(_gap, found) if gap)
         facts: dict[str, Fact] = {fact.text: fact for fact in map(self._artefact, kept)}
-        facts |= advisories
+        facts |= {fact.text: fact for fact in advisories if fact.package in asked}
         return Collected(
             tuple(facts.values()), tuple(each.origin for each in opened), signed=True,
-            relations=tuple(self._relations(opened, kept)), gaps=tuple(gaps),
+            relations=relations, gaps=tuple(gaps),
         )  # fmt: skip
 
     def obtain(self, artefact: Artefact) -> Path | None:
@@ -231,14 +237,14 @@ class Rpm:
 
     def _updates(
         self, opened: Iterable[_Opened], sources: Mapping[str, str], owners: Mapping[str, Path]
-    ) -> tuple[set[tuple[str, str]], dict[str, Fact]]:
-        """Give what was retracted, and the advisories by their texts.
+    ) -> tuple[set[tuple[str, str]], list[Advisory]]:
+        """Give what was retracted, and the advisories.
 
         Args:
             sources: package asked for -> name of its source package.
             owners: package -> keyring that it belongs to.
         """
-        retracted, found = set[tuple[str, str]](), dict[str, Fact]()
+        retracted, found = set[tuple[str, str]](), list[Advisory]()
         for each in opened:
             if each.updates is None:
                 continue
@@ -248,7 +254,7 @@ class Rpm:
                     retracted |= {(name, v) for name, v, _ in update.packages if name in own}
                 elif update.mends:
                     with well_formed(each.label, update.texts.get("id", "")):
-                        found |= {fact.text: fact for fact in self._mended(update, own)}
+                        found += self._mended(update, own)
         return retracted, found
 
     def _mended(self, update: Update, sources: Mapping[str, str]) -> Iterator[Advisory]:
@@ -287,6 +293,25 @@ class Rpm:
         with suppress(Refused):
             return versions.key(self.ecosystem, version) < newest
         return False
+
+
+def _coming(
+    relations: Iterable[Relation], asked: frozenset[str], coming: frozenset[str]
+) -> frozenset[str]:
+    """Name what newest versions need and nobody asked for: of each need its first alternative.
+
+    Args:
+        relations: those of each package in the order of its versions.
+    """
+    found, versions_of = set(coming), dict[str, list[Relation]]()
+    for relation in relations:
+        versions_of.setdefault(relation.package, []).append(relation)
+    for package, (*older, newest) in versions_of.items():
+        if older or package in coming:
+            before = {name for row in older for need in row.needs for name in requires.names(need)}
+            needs = [requires.names(need) for need in newest.needs]
+            found |= {n[0] for n in needs if (before | asked).isdisjoint(n)}
+    return frozenset(sorted(found)[:COMING])
 
 
 def _gap(package: Package) -> Gap | None:

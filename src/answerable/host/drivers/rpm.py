@@ -8,7 +8,9 @@ Rules, besides those of `driver.py`:
 * rpm and the packages' scripts run in a throw-away copy of the host only, and what they did there
   is explained and committed (transaction/packages.py); without the setting there is no driver;
 * the files' own headers must name the package, version and architecture of the order;
-* downgrades are allowed in an undo only, and an undo goes back by the journal where it can.
+* downgrades are allowed in an undo only, and an undo goes back by the journal where it can;
+* a package comes new only where a named one that is here requires what it provides, or one that so
+  comes, and nothing else on the host does; its undo by the journal takes it away again.
 
 A package is `name`, or `name:architecture` if it is of another one than the host; its version is
 `<epoch>:<version>-<release>`, an epoch of 0 left out. The host's own macros stay in force: they
@@ -20,7 +22,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,9 +47,9 @@ from answerable.host.transaction.packages import Packages
 from answerable.host.transaction.redhat import rpmdb
 from answerable.host.transaction.redhat.rpm import ROOT, RpmFamily
 from answerable.host.transaction.redhat.rpmdb import Row
-from answerable.host.transaction.redhat.rpmfile import read_rpm
-from answerable.host.transaction.redhat.rpmheader import Tag
-from answerable.host.versions import key
+from answerable.host.transaction.redhat.rpmfile import Rpm, read_rpm
+from answerable.host.transaction.redhat.rpmheader import Tag, paths
+from answerable.host.versions import ABSENT, key
 
 LOCK_SECONDS = 30
 """How long another program's lock on rpm's database is waited for, unless told otherwise."""
@@ -120,6 +122,7 @@ class RpmDriver:
         if undo and (number := self._apart.number(staged)):
             return self._apart.preview_undo(number)
         self._store.check(pending)
+        self._may_come(pending, undo=undo)
         self._try(pending, undo=undo)
         return self._apart.preview(pending, self._words(undo=undo), _ENVIRONMENT).foreseen
 
@@ -153,17 +156,42 @@ class RpmDriver:
     def _pending(self, staged: Staged) -> Staged:
         have, kept = self.installed(), list[tuple[Package, Path]]()
         for package, file in zip(staged.packages, staged.files, strict=True):
-            version = have.get(package.name, "")
+            version = have.get(package.name, ABSENT)
             if version == package.after:
                 continue
-            if version != package.before:
+            if version != (package.before or ABSENT):
                 raise TransactionDiffers(
-                    f"`{package.name}` is at `{version or 'nothing'}`, "
+                    f"`{package.name}` is at `{version.replace(ABSENT, 'nothing')}`, "
                     f"not at `{package.before}`; plan the change anew"
                 )
             kept.append((package, file))
         packages, files = tuple(p for p, _ in kept), tuple(f for _, f in kept)
         return replace(staged, packages=packages, files=files)
+
+    def _may_come(self, staged: Staged, *, undo: bool) -> None:
+        """Refuse what comes new and nothing needs, and what goes by no transaction."""
+        odd = [p.name for p in staged.packages if ABSENT in (p.before, p.after)]
+        if odd and undo:
+            names = ", ".join(f"`{name}`" for name in odd)
+            raise TransactionDiffers(
+                f"{names} would go, and by no transaction of this host; a person must do it"
+            )
+        if not odd:
+            return
+        named = {p.name: read_rpm(f) for p, f in zip(staged.packages, staged.files, strict=True)}
+        here = {p.name for p in staged.packages if p.before != ABSENT}
+        asked = frozenset[str]().union(*(rpm.requires for rpm in named.values()))
+        has, replaced = set[str](), {rpm.name for rpm in named.values()}
+        for header in rpmdb.headers(self._database()):
+            if header.text(Tag.NAME) not in replaced:
+                has |= asked & {*header.texts(Tag.PROVIDES), *paths(header)}
+        if wrong := unneeded(named, here, has):
+            names = ", ".join(f"`{name}`" for name in wrong)
+            raise TransactionDiffers(
+                f"nothing that is upgraded needs {names}, which would come new; leave it out of "
+                "the plan",
+                wrong,
+            )
 
     def _try(self, staged: Staged, *, undo: bool) -> None:
         """Let rpm write the change into a copy of its database; raises `TransactionDiffers`."""
@@ -234,13 +262,32 @@ class RpmDriver:
         return key(self._ecosystem, one) < key(self._ecosystem, other)
 
 
+def unneeded(named: Mapping[str, Rpm], here: Collection[str], has: Collection[str]) -> list[str]:
+    """Give the named packages that come new though no other named package needs them.
+
+    Args:
+        named: what is installed, by its name in the order.
+        here: the named packages that are installed already.
+        has: what the rest of the host provides of what they require; their old versions are gone.
+    """
+    needed, waiting = set(here), sorted(here)
+    met = set(has).union(*({*named[name].provides, *named[name].files} for name in here))
+    while waiting:
+        for required in named[waiting.pop()].requires - met:
+            for name in named.keys() - needed:
+                if required in named[name].provides or required in named[name].files:
+                    needed.add(name)
+                    waiting.append(name)
+    return sorted(named.keys() - needed)
+
+
 def _check_header(package: Package, path: Path) -> None:
     found = read_rpm(path)
     row = Row(found.name, found.version, found.arch, found.header)
-    if (_name(row), found.version) != (package.name, package.after):
+    if (_name(row), found.version) != (package.name, package.made):
         raise ArtefactDiffers(
             f"artefact `{package.sha256}` holds `{_name(row)}` `{found.version}`, "
-            f"the order names `{package.name}` `{package.after}`"
+            f"the order names `{package.name}` `{package.made}`"
         )
 
 

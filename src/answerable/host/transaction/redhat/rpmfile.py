@@ -49,6 +49,7 @@ class Rpm:
     Args:
         version: `<epoch>:<version>-<release>`, an epoch of 0 left out.
         header: SHA-256 of its header, hex, as rpm's database keeps it.
+        requires: names of capabilities, without versions; so are `provides`.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Rpm:
     header: str
     files: dict[str, Shipped] = field(default_factory=dict)
     conffiles: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()
+    provides: frozenset[str] = frozenset()
 
     @property
     def effect(self) -> Json:
@@ -118,7 +121,8 @@ def _package(header: Header, digest: str) -> Rpm:
         files[path] = shipped
         if flags[number] & CONFIG:
             configured.add(path)
-    return Rpm(name, version, arch, digest, files, frozenset(configured))
+    needs, gives = (frozenset(header.texts(tag)) for tag in (Tag.REQUIRES, Tag.PROVIDES))
+    return Rpm(name, version, arch, digest, files, frozenset(configured), needs, gives)
 
 
 def _members(header: Header) -> Iterator[tuple[str, Shipped | None]]:

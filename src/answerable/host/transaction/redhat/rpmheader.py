@@ -47,6 +47,8 @@ class Tag(IntEnum):
     USERS = 1039
     GROUPS = 1040
     SOURCE = 1044
+    PROVIDES = 1047
+    REQUIRES = 1049
     FOLDER_OF = 1116
     BASE_NAMES = 1117
     FOLDERS = 1118

@@ -5,7 +5,8 @@
 Each scheme's real versions come from the shared data; a third of the pairs are two of them, the
 others one and what damage makes of it. Pairs of which either is no version (for us or for the tool)
 are drawn anew. A mismatch is printed and fails the run. Tools: apt_pkg and dpkg itself, rpm's
-labelCompare, packaging, node-semver; those that are not installed are named as not asked.
+labelCompare, packaging, node-semver; those that are not installed are named as not asked. Maven's
+`ComparableVersion` is asked of made-up versions, in the forms that have an order.
 
 Rates: keys built a second by this thread's CPU time, and comparisons of ready keys a second.
 """
@@ -23,6 +24,7 @@ from packaging.version import InvalidVersion, Version
 
 from answerable.exposure.keys import key
 from answerable.kernel.errors import Refused
+from tests.exposure import maven
 from tests.exposure.versions import (
     Pair,
     bound,
@@ -65,10 +67,24 @@ TOOLS: tuple[tuple[str, str, int, bool, Tool], ...] = (
     ("rpm", "almalinux:9", 400_000, bound("rpm"), lambda p: by_binding("rpm", p)),
     ("node-semver", "npm", 300_000, True, by_node),
     ("packaging", "pypi", 300_000, True, by_packaging),
+    ("ComparableVersion", "maven", 300_000, maven.there(), maven.by_maven),
 )
 
 
+def _made(count: int) -> Iterator[list[Pair]]:
+    chance = random.Random(SEED)
+    while count > 0:
+        asked: list[Pair] = []
+        while len(asked) < min(count, CHUNK):
+            asked += pairwise(maven.made(chance))
+        yield asked[:count]
+        count -= len(asked)
+
+
 def _asked(ecosystem: str, count: int, known: Callable[[str], bool]) -> Iterator[list[Pair]]:
+    if ecosystem == "maven":
+        yield from _made(count)
+        return
     chance, real = random.Random(SEED), [v for v in real_versions(ecosystem) if known(v)]
     while count > 0:
         sound = [

@@ -107,7 +107,7 @@ def test_lookup_finds_what_comparing_one_by_one_finds(seed: int) -> None:
     found = set()
     for inventory in inventories:
         for package in inventory.packages:
-            if package.version in ("latest", "nonsense!") or package.ecosystem == "maven":
+            if package.version in ("latest", "nonsense!") or package.ecosystem == "packagist":
                 continue
             if package.source_version in ("latest", "nonsense!"):
                 continue

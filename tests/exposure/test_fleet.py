@@ -61,7 +61,7 @@ def test_what_has_no_order_is_listed_on_either_side(tmp_path: Path) -> None:
     """Packages and rows that cannot be compared are named; the rest is matched."""
     inventories = fleet(random.Random(3), 12)
     packages = {p for i in inventories for p in i.packages}
-    rows = [row("npm", "p0"), row("npm", "p0", fixed="newest"), row("maven", "p1", fixed="1.0")]
+    rows = [row("npm", "p0"), row("npm", "p0", fixed="newest"), row("packagist", "p1", fixed="1.0")]
     write_ranges(tmp_path / "ranges.parquet", rows)
     write_flat(tmp_path / "flat.parquet", inventories)
     with Match(tmp_path / "ranges.parquet") as match:
@@ -71,7 +71,7 @@ def test_what_has_no_order_is_listed_on_either_side(tmp_path: Path) -> None:
     expected = {
         (p.ecosystem, p.package, p.version)
         for p in packages
-        if p.ecosystem == "maven" or {p.version, p.source_version} & odd
+        if p.ecosystem == "packagist" or {p.version, p.source_version} & odd
     }
     assert expected
     assert set(unordered) == expected

@@ -67,7 +67,11 @@ def test_hosts_are_a_set_that_zones_cut(store: Fleet) -> None:
 def test_what_has_no_order_is_listed(store: Fleet) -> None:
     """A row that cannot be applied is said with its reason; the others still are."""
     put(store, [Inventory("a", "", frozenset(), (Installed("npm", "x", "1.0.0", "", "x"),))])
-    rows = [row("npm", "x", fixed="newest"), row("npm", "x", fixed="2.0.0"), row("maven", "x:y")]
+    rows = [
+        row("npm", "x", fixed="newest"),
+        row("npm", "x", fixed="2.0.0"),
+        row("packagist", "x/y"),
+    ]
     findings, unordered = affected(store, rows)
     assert [f.row.fixed for f in findings] == ["2.0.0"]
     assert [u.row.fixed for u in unordered] == ["newest"]

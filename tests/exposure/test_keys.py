@@ -158,6 +158,24 @@ def test_nuget_versions_as_univers_compares() -> None:
     assert wrong == []
 
 
+def test_maven_versions_stand_in_the_order_that_maven_gave() -> None:
+    """Each group is one version to Maven 3.8's `ComparableVersion`; the bench asks it of many."""
+    ordered = [
+        ("1-alpha", "1.0-ALPHA", "1-alpha-0"), ("1-alpha-1", "1.0.0-a1", "1-alpha01"),
+        ("1-alpha-2",), ("1-alpha.1",), ("1-beta",), ("1-b2",), ("1-milestone",),
+        ("2-M1", "2.0-milestone-1"), ("2-rc", "2-CR"), ("2-rc1", "2-cr-1"), ("2-SNAPSHOT",),
+        ("2", "2.0.0", "2.Final", "2-GA", "2.0.RELEASE", "2-0"), ("2-sp",), ("2-sp1",),
+        ("2-android",), ("2-jre",), ("2-jre8", "2-jre-8"), ("2-jre.8",), ("2-m",),
+        ("2-1",), ("2-1.1",), ("2-10",), ("2.0.1",), ("2.1-rc1",), ("2.1",), ("2.10", "2.010"),
+        ("20230101",), ("123456789012345678901",),
+    ]  # fmt: skip
+    keys = [{key("maven", version) for version in same} for same in ordered]
+    assert all(len(same) == 1 for same in keys)
+    flat = [same.pop() for same in keys]
+    assert flat == sorted(flat)
+    assert len(set(flat)) == len(flat)
+
+
 def test_a_nuget_number_that_is_too_large_is_text() -> None:
     """As `int.TryParse` says no to it: such a build of a day stands above every number."""
     old, new = "1.0.0-ci.2147483647", "1.0.0-ci.20230101120000"
@@ -196,7 +214,8 @@ def _refused(ecosystem: str, version: str) -> Refused | bytes:
         ("npm", "1.2.3-"), ("npm", "1.2.3-a..b"), ("go", "1.2.3\n"), ("npm", "1" * (LENGTH + 1)),
         ("alpine:3.19", "r1"), ("alpine:3.19", "1.2_new"), ("alpine:3.19", "1.2-1"),
         ("almalinux:9", "1.0-1-2"), ("almalinux:9", "a:1.0-1"), ("almalinux:9", ""),
-        ("almalinux", "1.0-1"), ("maven", "1.0"), ("packagist", "1.0.0.0"), ("", "1"),
+        ("almalinux", "1.0-1"), ("maven", "1.sp"), ("maven", "1.0-rc1-SNAPSHOT"),
+        ("maven", "1-final1"), ("maven", "v1"), ("packagist", "1.0.0.0"), ("", "1"),
         ("nuget", "1.0.0.0.0"), ("nuget", "v1"), ("nuget", "1.0-"), ("nuget", "1..2"),
         ("rubygems", "a.1"), ("rubygems", "1..2"), ("rubygems", "1_2"), ("rubygems", ""),
     ],

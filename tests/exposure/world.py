@@ -21,7 +21,7 @@ VERSIONS = {
     "almalinux:9": ["1.0-1.el9", "1.0-2.el9", "1:1.0-1.el9", "1.0~rc1-1", "1.0^git1-1"],
     "pypi": ["1.0", "1.0rc1", "1.0.post1", "2.0", "10.0", "nonsense!"],
     "npm": ["1.0.0", "1.0.0-beta.2", "1.10.0", "2.0.0", "latest"],
-    "maven": ["1.0", "2.0"],
+    "packagist": ["1.0", "2.0"],
 }  # fmt: skip
 Found = set[tuple[str, int, str, tuple[str, ...]]]
 """Host, number of the row, package as it is installed with its version, flaws."""

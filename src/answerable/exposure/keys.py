@@ -14,6 +14,13 @@ A key sorts as bytes (host/versions.py has the form of `n(x)`, and dpkg, rpm and
   255 less how many.
 * NuGet (`NuGet.Versioning`): four `n`, missing ones 0, then as semver, letters in upper case; a
   number of a pre-release above 2^31-1 counts as text. Build metadata does not count.
+* Maven (`ComparableVersion`), of the forms on which its comparison is an order at all: numbers; or
+  those and `.Final`, `.GA`, `.RELEASE`, which do not count; or those and, after a `-`, numbers, or
+  a word and perhaps one number (`-rc1`, `-rc-1`, `-rc.1`). For each number 05 `n`, but for zeros
+  at the end; then 01 word below the release (alpha 00, beta 01, milestone 02, rc 03, snapshot 04),
+  02 for the release itself, 03 01 for `sp`, 03 02 text 00 for any other word, 03 03 and numbers
+  with a 02 behind. After a word 00, or 01 `n` of its number, 02 `n` if a `.` stands before it.
+  `1-rc > 1.sp > 1 > 1-rc`, so forms like `1.sp` have no key.
 
 A range of versions is two byte strings, low <= key < high (`bounds`).
 
@@ -22,8 +29,8 @@ A package is looked up as what it is (`binary`) by its own version, and as its s
 (`1.2-3~bpo12+1`) comes out of a later release than its host, so it is looked up in Debian's
 unstable as well: if any of them says that it is affected, it is.
 
-Left out: Maven and Composer (their versions are refused, and so listed as not matched); the streams
-of RPM modules, which OSV records do not name and inventories do not have: an advisory about one
+Left out: Composer and Maven's other forms (refused, and so listed as not matched); the streams of
+RPM modules, which OSV records do not name and inventories do not have: an advisory about one
 stream counts for a lower version of every other one as well, so too much may be listed, never too
 little.
 """
@@ -41,7 +48,7 @@ from answerable.kernel.errors import demand
 SEMVER = frozenset({
     "bitnami", "crates.io", "github actions", "go", "hex", "npm", "pub", "swifturl",
 })  # fmt: skip
-GEMS, NUGET = frozenset({"rubygems"}), frozenset({"nuget"})
+GEMS, MAVEN, NUGET = frozenset({"rubygems"}), frozenset({"maven"}), frozenset({"nuget"})
 APK = frozenset({"alpine", "chainguard", "wolfi"})
 UNSTABLE = "debian:sid"
 """Where Debian's backports come from."""
@@ -67,6 +74,14 @@ _NUGET = re.compile(
     r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 )
 _INT = (1 << 31) - 1
+_MAVEN = re.compile(
+    r"(\d+(?:\.\d+)*)(?:[.-](?:final|ga|release)|-(\d+(?:\.\d+)*)"
+    r"|-(?!(?:final|ga|release)[.-]?\d)([a-z]+)(?:([.-]?)(\d+))?)?",
+    re.IGNORECASE,
+)
+_WORDS = {"alpha": 0, "beta": 1, "milestone": 2, "rc": 3, "cr": 3, "snapshot": 4}
+_SHORT = {"a": "alpha", "b": "beta", "m": "milestone"}
+"""What they mean where a number follows at once."""
 _BACKPORT = re.compile(r"~bpo\d+\+")
 
 
@@ -121,11 +136,37 @@ def _nuget(found: re.Match[str]) -> bytes:
     return out + b"\0"
 
 
+def _numbers(text: str) -> bytes:
+    parts = [part.lstrip("0") for part in text.split(".")]
+    while parts and not parts[-1]:
+        parts.pop()
+    return b"".join(b"\5" + number(part) for part in parts)
+
+
+def _maven(found: re.Match[str]) -> bytes:
+    first, more, word, mark, digits = found.groups("")
+    out, word = _numbers(first), word.lower()
+    if rest := _numbers(more):
+        return out + b"\3\3" + rest + b"\2"
+    if not word:
+        return out + b"\2"
+    word = _SHORT.get(word, word) if digits and not mark else word
+    digits = digits.lstrip("0")
+    if word in _WORDS:
+        out += bytes((1, _WORDS[word]))
+    else:
+        out += b"\3\1" if word == "sp" else b"\3\2" + word.encode() + b"\0"
+    if not digits:
+        return out + b"\0"
+    return out + (b"\2" if mark == "." else b"\1") + number(digits)
+
+
 _FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Form], ...] = (
     (SEMVER, _SEMVER, _semver),
     (APK, _APK, _apk),
     (GEMS, _GEM, _gem),
     (NUGET, _NUGET, _nuget),
+    (MAVEN, _MAVEN, _maven),
 )
 
 

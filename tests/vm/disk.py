@@ -33,10 +33,12 @@ DISK, ROOT_SIZE = 4 << 30, 1 << 30
 _SECTOR, _START = 512, 2048
 _FILES = {
     "etc/fstab": "/dev/vg/root / ext4 defaults 0 0\n"
-                 "/dev/vg/state /var/lib/answerable ext4 defaults 0 0\n",
+                 "/dev/vg/state /var/lib/answerable ext4 x-systemd.device-timeout=1h 0 0\n",
     "etc/hostname": "vm\n",
     "etc/default/grub": "GRUB_TIMEOUT=0\nGRUB_TERMINAL=serial\nGRUB_DISABLE_OS_PROBER=true\n"
-                        'GRUB_CMDLINE_LINUX="console=ttyS0 quiet"\n',
+                        'GRUB_CMDLINE_LINUX="console=ttyS0 quiet rootdelay=600"\n',
+    # A busy machine emulates slowly: nothing here fails because it was late.
+    "etc/systemd/system.conf.d/slow.conf": "[Manager]\nDefaultTimeoutStartSec=1h\n",
     "etc/initramfs-tools/conf.d/small": "MODULES=list\n",
     "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\ndm_mod\ndm_snapshot\n",
     "etc/systemd/network/a.network": "[Match]\nType=ether\n[Network]\nAddress=10.0.2.15/24\n"
@@ -53,6 +55,7 @@ _WANTED = {
 }
 _MASKED = (
     "dpkg-db-backup.timer", "e2scrub_all.timer", "systemd-tmpfiles-clean.timer", "getty@.service",
+    "getty-static.service",
     "serial-getty@.service", "fstrim.timer", "e2scrub_reap.service", "apt-daily.timer",
 )  # fmt: skip
 

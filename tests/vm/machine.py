@@ -21,7 +21,7 @@ from typing import Any
 MEGABYTES = 1024
 LOOPBACK = "10.0.2.2"
 """Where the machine finds this one's loopback: qemu's own gateway."""
-SECONDS = 1800
+SECONDS = 7200
 """Longest that anything in the machine may take before the test gives up."""
 
 

@@ -85,8 +85,8 @@ class Story:
 
 
 def patiently(holds: Callable[[], object], what: str) -> None:
-    """Wait for what an emulated machine takes many minutes for."""
-    for _ in range(9000):
+    """Wait for what an emulated machine takes many minutes for; give up after some two hours."""
+    for _ in range(36_000):
         if holds():
             return
         time.sleep(0.2)

@@ -5,6 +5,8 @@ called there and does nothing (sandbox.py). Where a change touches a kernel or a
 host's own `update-grub` runs once all else of it is in place. Rules:
 
 * nothing that runs for it comes with the same change
+* it runs once before, when the change is rehearsed, with the folder in memory: where it fails, the
+  change is never begun
 
 * every disk is read-only to it but for `/boot/grub`; no network, no capability, no process, socket
   or folder of the agent's; the host's devices are there, for root to read
@@ -12,8 +14,8 @@ host's own `update-grub` runs once all else of it is in place. Rules:
 * only the menu may differ afterwards, and it must hold every entry that it had before
 * an undo is refused if the menu is no longer what this change left
 
-Sources: grub-mkconfig(8), bwrap(1). Left out: roots on LVM or RAID, whose tools need capabilities:
-`update-grub` fails there, and the change is brought back; other boot loaders.
+Sources: grub-mkconfig(8), bwrap(1). Left out: roots on LVM or RAID, whose tools need capabilities,
+so that `update-grub` fails; other boot loaders.
 """
 
 import re
@@ -64,6 +66,17 @@ def take(effects: list[Json], sensitive: dict[str, list[str]], *, live: bool) ->
     sensitive.setdefault("boot", []).append(MENU)
 
 
+def rehearse(log: Path, env: Mapping[str, str], hidden: Sequence[Path]) -> None:
+    """Run the tool over the host as it is, its folder in memory; raises `TransactionDiffers`."""
+    done = hear(_words(hidden, "--tmpfs", FOLDER), log, env, CHANGE_SECONDS)
+    if done.code:
+        raise TransactionDiffers(
+            f"`{TOOL}` failed here in its sandbox: {last_lines(done.output)}; a person must "
+            "do this change",
+            done.output.splitlines()[-20:],
+        )
+
+
 def renew(
     files: Files, place: str, log: Path, env: Mapping[str, str], hidden: Sequence[Path]
 ) -> None:
@@ -78,7 +91,7 @@ def renew(
         DriverFailed, TransactionDiffers: it could not be, or is not as it must be: bring all back.
     """
     data.keep(files, place, [FOLDER])
-    done = hear(_words(hidden), log, env, CHANGE_SECONDS)
+    done = hear(_words(hidden, "--bind", FOLDER, FOLDER), log, env, CHANGE_SECONDS)
     if done.code:
         raise DriverFailed(f"`{TOOL}` failed: {last_lines(done.output)}")
     if wrong := [*_others(files, place), *_lost(files, place)]:
@@ -97,7 +110,7 @@ def drifted(files: Files, place: str) -> list[str]:
     return [] if _hash(files) == left else [MENU]
 
 
-def _words(hidden: Sequence[Path]) -> list[str]:
+def _words(hidden: Sequence[Path], *place: str) -> list[str]:
     words = ["bwrap", "--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
     words += ["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL", "--ro-bind", "/", "/"]
     words += ["--dev-bind", "/dev", "/dev", "--proc", "/proc"]
@@ -108,7 +121,7 @@ def _words(hidden: Sequence[Path]) -> list[str]:
     for path in sockets():
         if not path.startswith(("/dev/", *(f"{folder}/" for folder in fresh))):
             words += ["--ro-bind-try", "/dev/null", path]
-    return [*words, "--bind", FOLDER, FOLDER, "--chdir", "/", "--", TOOL]
+    return [*words, *place, "--chdir", "/", "--", TOOL]
 
 
 def _others(files: Files, place: str) -> list[str]:

@@ -148,6 +148,7 @@ class Transaction:
                 anew = menu.due((change.path for change in found.commit), ROOT)
             if anew:
                 menu.take(found.effects, found.sensitive, live=live is not None)
+                menu.rehearse(log, env, self._hidden)
             looks = {change.path: change for change in made}
             found.unexplained = [
                 replace(one, why=one.why + details(looks[one.path], ROOT))

@@ -37,6 +37,19 @@ def test_packages_of_a_security_update_are_ranges(tmp_path: Path) -> None:
     assert claims(rows, "title") == ["Important: curl & more"]
 
 
+@pytest.mark.parametrize(
+    ("written", "second"),
+    [("2024-03-05 00:00:00", 1_709_596_800), ("2024-03-05 00:00:00 UTC", 1_709_596_800),
+     ("1709596800", 1_709_596_800), ("2018-01-11 21:05", 1_515_704_700), ("soon", 0)],
+)  # fmt: skip
+def test_times_are_read_as_each_publisher_writes_them(
+    written: str, second: int, tmp_path: Path
+) -> None:
+    """SUSE counts seconds; Amazon leaves them out; what is no time is not known."""
+    data = UPDATEINFO.replace(b"2024-03-05 00:00:00", written.encode())
+    assert {r.published for r in ranges(read(ADAPTER, data, tmp_path)[0])} == {second}
+
+
 def test_a_flaw_named_in_a_reference_s_title_counts(tmp_path: Path) -> None:
     """Fedora names flaws in the titles of bugs only."""
     bug = b'id="77" type="bugzilla" title="CVE-2024-0007 curl: it falls"'

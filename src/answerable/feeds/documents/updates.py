@@ -32,6 +32,8 @@ PACKAGES: Final = 100_000
 SOURCES = frozenset({"src", "nosrc"})
 """Architectures of source packages."""
 _CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
+_SECONDS = re.compile(r"[0-9]{9,11}")
+"""How SUSE writes a time; others write `2024-03-05 00:00:00`."""
 _TEXTS = frozenset({"id", "title", "severity", "description"})
 Built = tuple[str, str, str]
 """Name, version, architecture."""
@@ -73,12 +75,12 @@ class Update:
     @property
     def issued(self) -> int:
         """POSIX seconds, or 0."""
-        return time_of(self.dates.get("issued", ""))
+        return _second(self.dates.get("issued", ""))
 
     @property
     def updated(self) -> int:
         """POSIX seconds, or 0."""
-        return time_of(self.dates.get("updated", "")) or self.issued
+        return _second(self.dates.get("updated", "")) or self.issued
 
 
 def read(file: Path, source: str, limit: int = WHOLE) -> Iterator[Update]:
@@ -108,6 +110,10 @@ def version_of(attributes: Attributes) -> str:
     epoch = attributes.get("epoch", "") or "0"
     version = f"{word(attributes['version'])}-{word(attributes['release'])}"
     return word(version if epoch == "0" else f"{epoch}:{version}")
+
+
+def _second(text: str) -> int:
+    return int(text) if _SECONDS.fullmatch(text) else time_of(text.removesuffix(" UTC"))
 
 
 class _Updates(Elements):

@@ -52,6 +52,13 @@ def test_links_tell_where_they_lead(tmp_path: Path) -> None:
     assert told(None, file("a")) == told(file("a"), None) == told(file("a"), file("a")) == ""
 
 
+def test_rights_tell_what_they_were(tmp_path: Path) -> None:
+    """A file whose bytes stay is named with what else changed."""
+    before, after = Look("file", 0o640, 5, 6), Look("file", 0o644, 5, 0, attributes=(("a", "00"),))
+    told = details(Change("/etc/file", before, after, tmp_path), tmp_path)
+    assert told == "; mode 0644, was 0640; owner 5:0, was 5:6; other attributes"
+
+
 def test_targets_cannot_speak_to_whoever_reads_them(tmp_path: Path) -> None:
     """No control characters, no new lines, no end of the reason far away."""
     target = "x\n\x1b[2Jexplained\u202e" + "y" * 5000

@@ -1,4 +1,4 @@
-"""What helps a person to judge a change that nothing explains: where a link leads, how much is new.
+"""What helps a person to judge a change that nothing explains: rights, links, how much is new.
 
 Rules:
 * contents are never told, only counted: reasons go into plans and logs, and files may hold secrets;
@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from answerable.host.transaction.effects import Change
+from answerable.host.transaction.port import Look
 
 LIMIT = 1 << 20
 """Largest file whose lines are counted, bytes."""
@@ -30,9 +31,18 @@ def details(change: Change, root: Path) -> str:
         told.append(f"was a link to {_shown(before.target)}")
     if after and after.kind == "link":
         told.append(f"is a link to {_shown(after.target)}")
+    if before and after and before.kind == after.kind:
+        told += _rights(before, after)
     if before and after and before.kind == after.kind == "file" and before.sha256 != after.sha256:
         told += _counted(root / change.path.lstrip("/"), change.source)
     return "".join(f"; {words}" for words in told)
+
+
+def _rights(before: Look, after: Look) -> list[str]:
+    rows = (("mode", f"{before.mode:04o}", f"{after.mode:04o}"),
+            ("owner", f"{before.uid}:{before.gid}", f"{after.uid}:{after.gid}"))  # fmt: skip
+    told = [f"{what} {now}, was {was}" for what, was, now in rows if was != now]
+    return told + ["other attributes"] * (before.attributes != after.attributes)
 
 
 def _shown(target: str) -> str:

@@ -83,8 +83,8 @@ class Live:
         done = self._run(copy, env, log)
         if done.code:
             raise TransactionDiffers(
-                f"the script of `{self.package}` fails without network and with six capabilities: "
-                f"{last_lines(done.output)}",
+                f"the script of `{self.package}` fails without network, with six capabilities and "
+                f"without setuid or setgid bits: {last_lines(done.output)}",
                 done.output.splitlines()[-20:],
             )
         made = changes(copy.layers, Path("/"))

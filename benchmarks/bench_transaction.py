@@ -15,7 +15,8 @@ security suite. So what is pending are all updates since the point release, comp
 
 * study: each source package with pending updates, rehearsed by itself: explained; sensitive only;
   flagged, and why; broken, if apt alone cannot install it here either.
-* many: `MANY` of those that are explained in one transaction, undone; every path compared.
+* many: `MANY` of those that are explained, and the same when rehearsed again, in one transaction,
+  undone; every path compared.
 
 Root and real hosts only. `--place` is where the hosts' own layers lie.
 """
@@ -28,6 +29,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +120,18 @@ def posture(here: World) -> dict[str, object]:
             "paths": paths}  # fmt: skip
 
 
+def steady(here: World, rows: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Give the sources that are explained, and have the same effects when rehearsed again."""
+    for source, row in rows.items():
+        names = [n for n, u in here.updates.items() if u.new.source == source]
+        if row["state"] == "explained":
+            again = drive(here, "study", "preview", *names).get("seen", ["another"])[0]
+            if again == row["effects"]:
+                yield source
+            else:
+                print(f"{source}: other effects when rehearsed again")
+
+
 def many(here: World, sources: list[str]) -> dict[str, object]:
     """Do the updates of these sources in one transaction, and undo it; no path may differ."""
     names = sorted(n for n, u in here.updates.items() if u.new.source in sources)
@@ -158,7 +173,8 @@ def study(here: World) -> dict[str, Any]:
             state = "broken"
         lines = done.get("also", [said] if said else [])
         rows[source] = {"state": state, "ms": done["ms"], "packages": len(names),
-                        "count": len(lines), "said": said[:300], "why": lines[:6]}  # fmt: skip
+                        "count": len(lines), "said": said[:300], "why": lines[:6],
+                        "effects": done.get("seen", [""])[0]}  # fmt: skip
         print(f"{source:24} {state:10} {done['ms']:6} ms {len(lines):5} {lines[:2]}", flush=True)
     counts = {s: sum(r["state"] == s for r in rows.values())
               for s in ("explained", "sensitive", "flagged", "broken")}  # fmt: skip
@@ -191,8 +207,7 @@ def large(folder: Path, place: str, rounds: int, cache: Path) -> None:
         here = world(fleet, cache, SERVER)
         found = study(here)
         told(found)
-        explained = [s for s, row in found["study"].items() if row["state"] == "explained"]
-        told({"place": place, **many(here, explained[:MANY])})
+        told({"place": place, **many(here, [*islice(steady(here, found["study"]), MANY)])})
         told({"place": place, "tree": "large", **times(here, here.group(), rounds)})
         told({"place": place, "tree": "large", **posture(here)})
 

@@ -26,6 +26,13 @@ def test_no_folder_is_no_model(tmp_path: Path) -> None:
     assert carried(tmp_path / "none") == Served(None, NONE)
 
 
+def test_a_folder_that_cannot_be_looked_into_is_no_model(tmp_path: Path) -> None:
+    """As a host's own directory to a user who is not root; here a name that no file can have."""
+    found = carried(tmp_path / ("x" * 300))
+    assert found.model is None
+    assert "cannot be read" in found.why
+
+
 @pytest.mark.parametrize("name", ["charter.note", "release", "model"])
 def test_what_is_missing_or_damaged_is_no_model(name: str, town: Simulator, tmp_path: Path) -> None:
     """Each file counts; rules rank alone, and the reason is told."""

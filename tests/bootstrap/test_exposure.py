@@ -177,3 +177,10 @@ def test_instructions_in_texts_stay_text(ground: Path) -> None:
     assert [(r.score, r.verdict) for r in listed(ground).rows] == [
         (r.score, r.verdict) for r in orders.rows
     ]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
+    """As one below a host's own directory to a user who is not root."""
+    place = Place(tmp_path / ("x" * 300), tmp_path / "kept")
+    with pytest.raises(NotConfigured, match="cannot be read"):
+        here(place, lambda _what, _done: None, public=None, root=root(tmp_path / "root"))

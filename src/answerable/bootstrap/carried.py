@@ -42,9 +42,9 @@ class Served:
 
 def carried(folder: Path) -> Served:
     """Load the model of a folder."""
-    if not folder.exists():
-        return Served(None, NONE)
     try:
+        if not folder.exists():
+            return Served(None, NONE)
         law, _ = open_charter(read_bytes(folder / "charter.note"))
         said = open_statement(read_bytes(folder / "release"), AUTHORITY, law.owners)
         about = said.kind == "release" and said.body["feed"] == FEED
@@ -57,6 +57,8 @@ def carried(folder: Path) -> Served:
         return Served(checked(data, said.body["model"], snapshot.root))
     except Unavailable as error:
         return Served(None, str(error))
+    except OSError as error:  # as of a host's own directory, to those who may not look into it
+        return Served(None, f"`{folder}` cannot be read: {error.strerror}")
     except Refused as refusal:
         return Served(None, f"{refusal.reason}: {refusal.detail}")
 

@@ -85,10 +85,15 @@ def read(place: Place, ecosystem: str, now: int, progress: Callable[[str, int], 
         Unusable: advisories that cannot be used.
     """
     folder, kept = place.folder, place.kept
-    if not folder.is_dir():
+    try:
+        there, ready = folder.is_dir(), (folder / "newest").exists()
+    except OSError as error:
+        why = f"`{folder}` cannot be read: {error.strerror}; name another one with --feeds"
+        raise NotConfigured(why) from error
+    if not there:
         why = "put what publishers give there (docs/operate/feeds.md), or name another with --feeds"
         raise NotConfigured(f"there is no folder of publications `{folder}`: {why}")
-    if (folder / "newest").exists():
+    if ready:
         world = Worlds(folder).newest()
         assert world is not None, "it has a newest one"
         return Read(world, ())

@@ -124,11 +124,13 @@ class Machine:
     def _line(self) -> str:
         deadline = time.monotonic() + SECONDS
         while b"\n" not in self._read:
-            left = deadline - time.monotonic()
-            ready = select.select([self._socket], [], [], max(left, 0))[0]
-            part = self._socket.recv(1 << 20) if ready else b""
-            assert part, f"the machine is silent: {self.said()[-2000:]}"
-            self._read += part
+            if select.select([self._socket], [], [], 5)[0]:
+                part = self._socket.recv(1 << 20)
+                assert part, f"qemu ended: {self.said()[-2000:]}"
+                self._read += part
+                continue
+            late = time.monotonic() > deadline or "Kernel panic" in self.said()
+            assert not late, f"the machine is silent: {self.said()[-2000:]}"
         line, _, self._read = self._read.partition(b"\n")
         return line.decode()
 

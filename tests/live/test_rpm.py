@@ -312,7 +312,8 @@ def test_what_nobody_ships_or_rpm_cannot_do_is_refused(hosts: Hosts) -> None:
     hosts.said("a", "rpm", "--install", hosts.give("a", hosts.made["watcher"]))
     before = hosts.sweep("a")
     done = hosts.drive("a", "upgrade", hosts.made["tool-2"])
-    assert done.get("also") == ["/etc/triggered: changed, and nobody ships it; 1 lines come, 0 go"], done
+    triggered = "/etc/triggered: changed, and nobody ships it; 1 lines come, 0 go"
+    assert done.get("also") == [triggered], done
     done = hosts.drive("a", "upgrade", hosts.made["folder"])
     assert "/usr/share/tool from install" in done["message"], done
     assert differing(before, hosts.sweep("a")) == []

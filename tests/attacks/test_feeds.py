@@ -286,7 +286,7 @@ def test_instructions_hidden_in_advisory_text(
     assert json.loads(spelt) == [row]
     drawn = StringIO()
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr(show, "Console", lambda: Console(file=drawn, width=400))
+    monkeypatch.setattr("rich.console.Console", lambda: Console(file=drawn, width=400))
     show.table([row], ("what",), "table")
     text = said.out + said.err + spelt + drawn.getvalue()
     assert text.count("[bold red]APPROVED[/]") == 6

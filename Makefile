@@ -27,7 +27,7 @@ test-live: ## the tests with real processes, sockets, mounts and packages
 	@KILLS=$(KILLS) $(BIN)/pytest -q -rs -n $(WORKERS) $(BY_FILE) -m live \
 		$(PYTEST_OPTIONS)
 
-test-vm: ## a real Debian booted by qemu: LVM, a new kernel, a host that stays away (a quarter of an hour)
+test-vm: ## a real Debian booted by qemu: LVM, a new kernel, a host that stays away (half an hour, emulated)
 	@scripts/bootstrap --vm --dev
 	@$(BIN)/pytest -q -rs -x -m vm $(PYTEST_OPTIONS) tests/vm
 

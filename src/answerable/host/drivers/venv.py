@@ -19,6 +19,7 @@ import re
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -234,6 +235,12 @@ def read_metadata(text: str) -> tuple[str, str]:
     return _normal(fields.get("Name", "")), fields.get("Version", "")
 
 
+_NO_WHEEL = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, ValueError,
+    RuntimeError,  # a member is encrypted, or compressed in a way that zipfile does not know
+)  # fmt: skip
+
+
 def wheel_name(path: Path) -> tuple[str, tuple[str, str]]:
     """Give a wheel's file name, spelled from its contents, and its (name, version).
 
@@ -251,7 +258,7 @@ def wheel_name(path: Path) -> tuple[str, tuple[str, str]]:
         tags = email.parser.HeaderParser().parsestr(parts["WHEEL"][1]).get_all("Tag", [])
         if not tags or not all(_TAG.fullmatch(tag) for tag in tags):
             raise ValueError(tags)
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
+    except _NO_WHEEL as error:
         raise ArtefactDiffers(f"`{path.name}` is no wheel") from error
     columns = zip(*(tag.split("-") for tag in tags), strict=True)
     spelled = "-".join(".".join(sorted(set(column))) for column in columns)

@@ -33,7 +33,7 @@ DISK, ROOT_SIZE = 4 << 30, 1 << 30
 _SECTOR, _START = 512, 2048
 # A busy machine emulates slowly: nothing here fails because it was late, not even a first tick of
 # the clock, for want of which the kernel panics.
-_LINE = "console=ttyS0 quiet rootdelay=600 no_timer_check"
+_LINE = "console=ttyS0 quiet no_timer_check"
 _FILES = {
     "etc/fstab": "/dev/vg/root / ext4 defaults 0 0\n"
                  "/dev/vg/state /var/lib/answerable ext4 x-systemd.device-timeout=1h 0 0\n",

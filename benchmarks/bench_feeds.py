@@ -32,7 +32,7 @@ from answerable.feeds.publications.nvd import Nvd
 from answerable.feeds.publications.osv_export import OsvExport
 from answerable.feeds.publications.updateinfo import Updateinfo
 from answerable.feeds.publications.vulnrichment import Vulnrichment
-from tests.feeds import documents
+from tests.feeds import samples
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 SEED = 20_261_122
@@ -55,24 +55,24 @@ def epss(file: Path, part: float) -> None:
 
 def nvd(file: Path, part: float) -> None:
     """Write a year's file, packed with gzip."""
-    flaws = [{**documents.FLAW, "id": name, "descriptions": [
+    flaws = [{**samples.FLAW, "id": name, "descriptions": [
         {"lang": "en", "value": "It falls from a great height. " * 12}],
-        "configurations": documents.FLAW["configurations"] * 8} for name in _cves(
+        "configurations": samples.FLAW["configurations"] * 8} for name in _cves(
             int(30_000 * part))]  # fmt: skip
-    file.write_bytes(gzip.compress(documents.nvd(*flaws), 1))
+    file.write_bytes(gzip.compress(samples.nvd(*flaws), 1))
 
 
 def vulnrichment(file: Path, part: float) -> None:
     """Write an archive of records."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
         for name in _cves(int(20_000 * part)):
-            record = json.dumps(documents.RECORD).replace("CVE-2024-0001", name)
+            record = json.dumps(samples.RECORD).replace("CVE-2024-0001", name)
             out.writestr(f"v-develop/x/{name}.json", record)
 
 
 def tracker(file: Path, part: float) -> None:
     """Write the tracker's file: 3,000 packages, 12 flaws each, five releases."""
-    record = json.loads(documents.TRACKER)["openssl"]["CVE-2024-0001"]
+    record = json.loads(samples.TRACKER)["openssl"]["CVE-2024-0001"]
     names = list(_cves(36_000))
     with file.open("w") as out:
         out.write("{")
@@ -86,13 +86,13 @@ def csaf(file: Path, part: float) -> None:
     """Write an archive of VEX documents."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
         for name in _cves(int(10_000 * part)):
-            data = documents.REDHAT.replace(b"CVE-2024-0001", name.encode())
+            data = samples.REDHAT.replace(b"CVE-2024-0001", name.encode())
             out.writestr(f"2024/{name}.json", data)
 
 
 def updates(file: Path, part: float) -> None:
     """Write a repository's updates, 20 packages each."""
-    head, one, tail = documents.UPDATEINFO.partition(b"<update ")
+    head, one, tail = samples.UPDATEINFO.partition(b"<update ")
     body, _, _ = tail.partition(b"</update>")
     first, package, rest = body.partition(b"<package ")
     many = (package + rest.partition(b"</collection>")[0]) * 5
